@@ -1,0 +1,87 @@
+"""An application as everybody else sees it: its graph and settings, and its form as a record on the bus.
+
+`runtime.app_config` reads it from a folder; the digest names the bundle its code travels in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from runtime.graph import Task, TaskGraph
+
+MEBI = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTask:
+    """A task outside the graph: pinned to a host, no input; what it emits enters like ingress."""
+
+    name: str
+    script: str
+    host: str
+    children: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on what an application may hold."""
+
+    in_flight_items: int = 4096
+    in_flight_bytes: int = 64 * MEBI
+    ingress_bytes: int = 1024 * MEBI
+    egress_bytes: int = 4096 * MEBI
+    dead_bytes: int = 256 * MEBI
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """A validated application."""
+
+    name: str
+    graph: TaskGraph
+    codec: str = "json"
+    input: str | int = "lines"
+    """How a file becomes items: `lines`, a number of lines, or `whole`."""
+    objective: str = "period"
+    mapper: str = "heft"
+    node_map: Mapping[str, str] = field(default_factory=dict)
+    """Jupiter's node names to host names; empty means every node may be used."""
+    sources: tuple[SourceTask, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    digest: str = ""
+    """SHA-256 of the bundle its code travels in, hexadecimal."""
+
+    def with_digest(self, digest: str) -> App:
+        """The same application, naming the bundle it was packed into."""
+        return replace(self, digest=digest)
+
+    def to_record(self) -> dict[str, Any]:
+        """The application as plain values."""
+        record = {name: getattr(self, name) for name in ("name", "codec", "input", "objective", "mapper", "digest")}
+        record["node_map"] = dict(self.node_map)
+        record["entries"] = list(self.graph.entries)
+        record["tasks"] = [asdict(task) for task in self.graph.tasks.values()]
+        record["sources"] = [asdict(source) for source in self.sources]
+        record["limits"] = asdict(self.limits)
+        return record
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> App:
+        """Read a record; raises KeyError, TypeError or ValueError on one that is not an application."""
+        tasks = [Task(**{**task, "children": tuple(task["children"])}) for task in record["tasks"]]
+        sources = [SourceTask(**{**task, "children": tuple(task["children"])}) for task in record["sources"]]
+        graph = TaskGraph({task.name: task for task in tasks}, tuple(record["entries"]))
+        return cls(
+            name=record["name"],
+            graph=graph,
+            codec=record["codec"],
+            input=record["input"],
+            objective=record["objective"],
+            mapper=record["mapper"],
+            node_map=record["node_map"],
+            sources=tuple(sources),
+            limits=Limits(**record["limits"]),
+            digest=record["digest"],
+        )

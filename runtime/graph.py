@@ -1,0 +1,92 @@
+"""The task graph: tasks, their children, and the questions everybody asks of it.
+
+Built by `runtime.app_config` (which reports every fault with its place) or from an app record on the bus.
+Children are in the order the author wrote; every other answer is in topological order with ties by
+declaration, so that all parts of the system agree. `home` as a child marks a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from runtime.network import HOME
+
+JoinPolicy = str | int
+"""`all`, `any`, `each`, or how many parents must have answered with a part."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One task of the graph and what its author asked for."""
+
+    name: str
+    script: str
+    """Path of the script, relative to the application's folder."""
+    children: tuple[str, ...] = ()
+    join: JoinPolicy = "all"
+    route: str = "all"
+    edge: str = "direct"
+    replicas: int = 1
+    pin: str | None = None
+    timeout_s: float | None = None
+    retries: int = 2
+    deterministic: bool = True
+    sample_input: str | None = None
+    input_codec: str | None = None
+    """Overrides the application's codec for what an entry task receives from outside."""
+
+
+@dataclass(frozen=True)
+class TaskGraph:
+    """A validated directed acyclic graph. `entries` are the tasks that `home` feeds."""
+
+    tasks: Mapping[str, Task]
+    entries: tuple[str, ...]
+    _parents: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        parents: dict[str, list[str]] = {name: [] for name in self.tasks}
+        for entry in self.entries:
+            parents[entry].append(HOME)
+        for task in self.tasks.values():
+            for child in task.children:
+                if child != HOME:
+                    parents[child].append(task.name)
+        object.__setattr__(self, "_parents", {name: tuple(found) for name, found in parents.items()})
+
+    def parents(self, name: str) -> tuple[str, ...]:
+        """The parents of a task in declaration order; `home` is one for an entry task."""
+        return self._parents[name]
+
+    def is_join(self, name: str) -> bool:
+        """Whether the task has several parents, whose parts meet by item id."""
+        return len(self._parents[name]) > 1 and self.tasks[name].join != "each"
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The tasks whose outputs are results (they have `home` as a child)."""
+        return tuple(task.name for task in self.tasks.values() if HOME in task.children)
+
+    def edges(self) -> Iterable[tuple[str, str]]:
+        """Every edge as (source, target), `home` included, in declaration order."""
+        yield from ((HOME, entry) for entry in self.entries)
+        for task in self.tasks.values():
+            yield from ((task.name, child) for child in task.children)
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Task names in topological order, ties by declaration."""
+        waiting = {name: sum(parent != HOME for parent in self._parents[name]) for name in self.tasks}
+        order: list[str] = []
+        while ready := [name for name in self.tasks if waiting.get(name) == 0]:
+            for name in ready:
+                del waiting[name]
+                order.append(name)
+                for child in self.tasks[name].children:
+                    if child != HOME:
+                        waiting[child] -= 1
+        if waiting:
+            raise ValueError(f"the task graph has a cycle among {', '.join(waiting)}")
+        return tuple(order)
