@@ -59,7 +59,9 @@ class App:
 
     def to_record(self) -> dict[str, Any]:
         """The application as plain values."""
-        record = {name: getattr(self, name) for name in ("name", "codec", "input", "objective", "mapper", "digest")}
+        record = {
+            name: getattr(self, name) for name in ("name", "codec", "input", "objective", "mapper", "digest")
+        }
         record["node_map"] = dict(self.node_map)
         record["entries"] = list(self.graph.entries)
         record["tasks"] = [asdict(task) for task in self.graph.tasks.values()]

@@ -1,0 +1,111 @@
+"""What the dispatcher, the workers' parents, the workers and the heads say of one another, as records.
+
+All are last value per subject. A reader that meets one it cannot read raises ValueError or KeyError or
+TypeError at `from_record` and its caller counts and drops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from runtime.network import HOME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredWorker:
+    """A worker that a node should run. Written by the dispatcher, obeyed by the node's agent."""
+
+    app: str
+    task: str
+    node: str
+    digest: str
+    epoch: int
+    """Of the mapping that put it there."""
+    replicas: int = 1
+
+    def to_record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> DesiredWorker:
+        return cls(**record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeRecord:
+    """Who is live: the incarnations of every task and the head. Followed by every sender.
+
+    A join's partition `k` of `n` belongs to the `k`-th of its task's `n` incarnations.
+    """
+
+    app: str
+    revision: int
+    """Grows with every change (the dispatcher's own count; the stream sequence orders records)."""
+    digest: str = ""
+    epoch: int = 0
+    workers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Task to its incarnations."""
+    head: str | None = None
+    """The gateway's incarnation: the one head of the ingress."""
+    nodes: Mapping[str, str] = field(default_factory=dict)
+    """Incarnation to node."""
+
+    def to_record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> EdgeRecord:
+        workers = {task: tuple(found) for task, found in record["workers"].items()}
+        return cls(**{**record, "workers": workers})
+
+    def incarnations(self) -> frozenset[str]:
+        """Every live worker's incarnation."""
+        return frozenset(found for each in self.workers.values() for found in each)
+
+
+Held = tuple[str, int, int]
+"""(head, root, attempt)"""
+
+STARTING, READY, DRAINING, GONE = "starting", "ready", "draining", "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """A worker's (or, as task `home`, the gateway's) sign of life, once a second; the last one, `gone`, may be
+    said by its parent."""
+
+    app: str
+    task: str
+    incarnation: str
+    node: str
+    state: str
+    number: int = 0
+    digest: str = ""
+    epoch: int = 0
+    connections: int = 0
+    """Grows when the bus connection was lost: what was under way may be."""
+    holds: tuple[Held, ...] = ()
+    """What waits for a machine here (never a part that waits for its siblings)."""
+    waits: tuple[Held, ...] = ()
+    """Parts that wait for their siblings, and join leftovers; the head says which are over."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """`in`, `out`, `results`, `filtered`, `dead`, `errors`, `dropped.<reason>`, … since the start."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """`in_per_s`, `out_per_s`, `busy_ratio`, …"""
+    latencies_s: Mapping[str, float] = field(default_factory=dict)
+    """`p50`, `p99` of user code (workers) or from end to end (gateway)."""
+    message: str = ""
+
+    @property
+    def is_head(self) -> bool:
+        return self.task == HOME
+
+    def to_record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Beat:
+        held = {name: tuple((h, r, a) for h, r, a in record[name]) for name in ("holds", "waits")}
+        return cls(**{**record, **held})

@@ -1,0 +1,144 @@
+"""Every name on the bus: subjects, streams, consumers and buckets. A name built anywhere else is a bug.
+
+Application and task names are subject-safe (`NAME`); node names may hold anything and are encoded by
+`node_token`, which `node_name` reverses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+"""What an application or task may be called: one subject token, safe in stream names too."""
+RESERVED_APPS = frozenset({"app", "mapping", "profile", "status", "probe", "wave", "worker", "edges"})
+RESERVED_TASKS = frozenset({"home", "mapper"})
+
+CONTROL_STREAM = "jupiter-control"
+PROFILE_STREAM = "jupiter-profile"
+STATUS_STREAM = "jupiter-status"
+BUNDLES = "jupiter-bundles"
+CONTROL_SUBJECTS = ("jupiter.app.*", "jupiter.mapping.*", "jupiter.worker.*.*.*", "jupiter.edges.*")
+PROFILE_SUBJECTS = ("jupiter.profile.>",)
+STATUS_SUBJECTS = ("jupiter.status.*.*.*",)
+INGRESS_CONSUMER = "gateway"
+RESULTS_CONSUMER = "results"
+MAX_ID_CHARS = 512
+"""Longer ids are hashed: the server closes a connection whose subject passes 4,096 bytes."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-]")
+
+
+def node_token(node: str) -> str:
+    """A node's name as one subject token: every byte but `A-Za-z0-9_-` becomes `=XX`."""
+    return _escape(node)
+
+
+def node_name(token: str) -> str:
+    """The node's name behind a token of `node_token`."""
+    return re.sub(rb"=([0-9A-F]{2})", lambda m: bytes([int(m[1], 16)]), token.encode()).decode()
+
+
+def escape_id(text: str) -> str:
+    """A producer's message id as part of an item id: injective, and hashed when long."""
+    escaped = _escape(text)
+    if len(escaped) <= MAX_ID_CHARS:
+        return escaped
+    return "=H" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _escape(text: str) -> str:
+    return "".join(c if _PLAIN.match(c) else "".join(f"={b:02X}" for b in c.encode()) for c in text)
+
+
+# Records: last value per subject.
+def app(name: str) -> str:
+    return f"jupiter.app.{name}"
+
+
+def mapping(app_name: str) -> str:
+    return f"jupiter.mapping.{app_name}"
+
+
+def edges(app_name: str) -> str:
+    return f"jupiter.edges.{app_name}"
+
+
+def worker(node: str, app_name: str, task: str) -> str:
+    return f"jupiter.worker.{node_token(node)}.{app_name}.{task}"
+
+
+def link_profile(source: str) -> str:
+    return f"jupiter.profile.link.{node_token(source)}"
+
+
+def node_profile(node: str) -> str:
+    return f"jupiter.profile.node.{node_token(node)}"
+
+
+def execution_profile(app_name: str, task: str, node: str) -> str:
+    return f"jupiter.profile.exec.{app_name}.{task}.{node_token(node)}"
+
+
+def status(app_name: str, task: str, incarnation: str) -> str:
+    return f"jupiter.status.{app_name}.{task}.{incarnation}"
+
+
+# Items at the ends: one item per message, raw payload.
+def ingress(app_name: str, task: str | None = None) -> str:
+    return f"jupiter.{app_name}.ingress" + (f".{task}" if task else "")
+
+
+def put(app_name: str, task: str, item_id: str) -> str:
+    return f"jupiter.{app_name}.put.{task}.{item_id}"
+
+
+def egress(app_name: str, task: str = "*", item_id: str = ">") -> str:
+    return f"jupiter.{app_name}.egress.{task}.{item_id}"
+
+
+def tap(app_name: str, task: str) -> str:
+    return f"jupiter.{app_name}.task.{task}.out"
+
+
+def log(app_name: str, task: str) -> str:
+    return f"jupiter.{app_name}.task.{task}.log"
+
+
+def dead(app_name: str, task: str = "*") -> str:
+    return f"jupiter.{app_name}.dead.{task}"
+
+
+# Direct edges.
+def inbox(app_name: str, task: str, incarnation: str) -> str:
+    return f"jupiter.{app_name}.task.{task}.in.{incarnation}"
+
+
+def lineage(app_name: str, head: str) -> str:
+    return f"jupiter.{app_name}.lineage.{head}"
+
+
+def credit(app_name: str, incarnation: str) -> str:
+    return f"jupiter.{app_name}.credit.{incarnation}"
+
+
+def probe(node: str, kind: str) -> str:
+    return f"jupiter.probe.{node_token(node)}.{kind}"
+
+
+# Streams of one application.
+def ingress_stream(app_name: str) -> str:
+    return f"jupiter-{app_name}-ingress"
+
+
+def egress_stream(app_name: str) -> str:
+    return f"jupiter-{app_name}-egress"
+
+
+def dead_stream(app_name: str) -> str:
+    return f"jupiter-{app_name}-dead"
+
+
+def app_streams(app_name: str) -> tuple[str, ...]:
+    """Every stream that belongs to one application alone."""
+    return (ingress_stream(app_name), egress_stream(app_name), dead_stream(app_name))
