@@ -8,13 +8,22 @@ declaration, so that all parts of the system agree. `home` as a child marks a re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from typing import Any
 
 from runtime.network import HOME
 
 JoinPolicy = str | int
 """`all`, `any`, `each`, or how many parents must have answered with a part."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a task needs of its machine; None where its author did not say."""
+
+    cores: float | None = None
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +45,24 @@ class Task:
     sample_input: str | None = None
     input_codec: str | None = None
     """Overrides the application's codec for what an entry task receives from outside."""
+    image: str | None = None
+    """Container image to run it in, in a cluster, instead of the worker's own."""
+    requirements: tuple[str, ...] = ()
+    """Python packages it needs, as pip writes them."""
+    resources: Resources = Resources()
+
+    def to_record(self) -> dict[str, Any]:
+        """The task as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Task:
+        """Read a record; raises KeyError or TypeError on one that is not a task."""
+        values = dict(record)
+        values["children"] = tuple(values["children"])
+        values["requirements"] = tuple(values.get("requirements", ()))
+        values["resources"] = Resources(**values.get("resources", {}))
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -90,3 +117,35 @@ class TaskGraph:
         if waiting:
             raise ValueError(f"the task graph has a cycle among {', '.join(waiting)}")
         return tuple(order)
+
+    def reaches_join(self, name: str) -> bool:
+        """Whether the task is a join or one lies below it."""
+        return any(self.is_join(found) for found in self.below(name))
+
+    def below(self, name: str) -> tuple[str, ...]:
+        """The task and everything that its outputs can reach, in topological order; nothing for `home`."""
+        found = {name} - {HOME}
+        for task in self.order:
+            if task in found:
+                found.update(child for child in self.tasks[task].children if child != HOME)
+        return tuple(task for task in self.order if task in found)
+
+    def enclosing_join(self, name: str) -> tuple[str, str] | None:
+        """The fork and the join that the task lies between, where a second output would be ambiguous.
+
+        A task lies between them when the join can also be reached without it; the fork is the last task (or
+        `home`) that every path to the join goes through. None when every join below depends on it alone.
+        """
+        for join in self.below(name):
+            if join != name and self.is_join(join) and join in self._reached(without=name):
+                forks = [task for task in self.order if task != join and join not in self._reached(without=task)]
+                return (forks[-1] if forks else HOME), join
+        return None
+
+    def _reached(self, without: str) -> set[str]:
+        """Tasks that `home` reaches when one is taken away."""
+        found: set[str] = set(self.entries) - {without}
+        for task in self.order:
+            if task in found:
+                found.update(child for child in self.tasks[task].children if child not in (HOME, without))
+        return found

@@ -45,6 +45,8 @@ class EdgeRecord:
     """Grows with every change (the dispatcher's own count; the stream sequence orders records)."""
     digest: str = ""
     epoch: int = 0
+    entries: tuple[str, ...] = ()
+    """The tasks that the head feeds."""
     workers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Task to its incarnations."""
     head: str | None = None
@@ -58,7 +60,7 @@ class EdgeRecord:
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> EdgeRecord:
         workers = {task: tuple(found) for task, found in record["workers"].items()}
-        return cls(**{**record, "workers": workers})
+        return cls(**{**record, "workers": workers, "entries": tuple(record["entries"])})
 
     def incarnations(self) -> frozenset[str]:
         """Every live worker's incarnation."""

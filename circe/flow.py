@@ -1,0 +1,332 @@
+"""One worker of one task, as a state machine: frames in, jobs for user code, frames and reports out.
+
+The shell (`circe.worker`) decodes and encodes, runs the jobs, stores results and dead letters, and carries
+out what `poll` returns. Pure: no clock, no event loop; ids come from `draw`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from circe.credit import ReceiverLedger
+from circe.join import Absent, Fired, Join, Late
+from circe.outbox import MAX_FRAME_PARTS, Outbox, SendFrame
+from circe.outputs import Addressed, Output, address
+from circe.seen import Seen
+from runtime.graph import TaskGraph
+from runtime.item import Control, Frame, Part, Report
+from runtime.network import HOME
+from runtime.records import EdgeRecord, Held
+
+WINDOW_PARTS = 1024
+"""Credit of a sender beyond what was consumed."""
+DEAD = "dead letter"
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One call of user code and what hangs on it."""
+
+    head: str
+    root: int
+    attempt: int
+    item_id: str
+    xor: int
+    inputs: bytes | dict[str, bytes]
+    """The payload, or the payloads by parent where parts met."""
+    headers: Mapping[str, str] | None
+    sender: str | None
+    """Whose credit it holds; None for what comes out of a join."""
+    unstored: int = 0
+    """Results that the egress has yet to confirm; the job is reported after the last."""
+
+
+class Result(NamedTuple):
+    """An output for the egress, or a dead letter's answer: the shell stores it, then calls `stored`."""
+
+    job: Job
+    item_id: str
+    payload: bytes
+
+
+class SendReport(NamedTuple):
+    head: str
+    report: Report
+
+
+class SendControl(NamedTuple):
+    incarnation: str
+    control: Control
+
+
+Instruction = SendFrame | SendReport | SendControl
+
+
+class Flow:
+    """The state of one worker."""
+
+    def __init__(
+        self,
+        *,
+        graph: TaskGraph,
+        task: str,
+        incarnation: str,
+        draw: Callable[[], int],
+        window: int = WINDOW_PARTS,
+        frame_parts: int = MAX_FRAME_PARTS,
+    ) -> None:
+        self.task = graph.tasks[task]
+        self.incarnation = incarnation
+        self.counts: Counter[str] = Counter()
+        self._draw = draw
+        self._window = window
+        self._one_to_one = graph.enclosing_join(task) is not None
+        self._joins_below = {child for child in self.task.children if graph.reaches_join(child)}
+        self._children = tuple(child for child in self.task.children if child != HOME)
+        self._parents = graph.parents(task)
+        self._join = Join(self._parents, self.task.join) if graph.is_join(task) else None
+        self._outbox = Outbox(incarnation, task, window, frame_parts)
+        self._seen: dict[str, Seen] = {}
+        self._ledgers: dict[str, ReceiverLedger] = {}
+        self._ready: deque[Job] = deque()
+        self._open: dict[int, Job] = {}
+        self._reports: dict[str, list[tuple[int, int, int]]] = {}
+        self._report_numbers: Counter[str] = Counter()
+        self._controls: list[SendControl] = []
+        self._head: str | None = None
+        self._retired: set[str] = set()
+        self._strangers: set[str] = set()
+
+    # ---- what comes in
+
+    def follow(self, edges: EdgeRecord) -> None:
+        """A newer edge record: whom to send to, and which head is live."""
+        if self._head is not None and edges.head != self._head:
+            self._retire(self._head)
+        if edges.head is not None:
+            self._retired.discard(edges.head)
+        self._head = edges.head
+        self._outbox.follow({child: edges.workers.get(child, ()) for child in self._children})
+
+    def _retire(self, head: str) -> None:
+        self._retired.add(head)
+        self._forget_heads({head})
+
+    def _forget_heads(self, heads: set[str]) -> None:
+        if self._join is not None:
+            self._join.forget_heads(heads)
+        for head in heads:
+            self._reports.pop(head, None)
+
+    def frame(self, frame: Frame) -> None:
+        """Parts from a parent, or the empty frame of a parent that waits for credit."""
+        ledger = self._ledgers.get(frame.sender)
+        if ledger is None:
+            ledger = self._ledgers[frame.sender] = ReceiverLedger(self._window)
+        ledger.receive(frame.position, len(frame.parts))
+        if frame.number == 0:
+            self._controls.append(SendControl(frame.sender, Control(self.incarnation, ledger.granted, [])))
+            return
+        if not self._seen.setdefault(frame.sender, Seen()).is_new(frame.number):
+            self.counts["dropped.repeated"] += len(frame.parts)
+            return
+        if frame.head in self._retired:
+            self.counts["dropped.old_head"] += len(frame.parts)
+            return
+        self.counts["in"] += len(frame.parts)
+        if self._join is None:
+            for part in frame.parts:
+                self._take(frame, part, ledger)
+        else:
+            for part in frame.parts:
+                self._meet(self._join, frame, part)
+        self._grant(frame.sender, ledger)
+
+    def _take(self, frame: Frame, part: Part, ledger: ReceiverLedger) -> None:
+        if self.task.join == "each" and len(self._parents) > 1:
+            # Parts of one item run apart, so their ids tell where they came from.
+            part = part._replace(item_id=f"{part.item_id}.{frame.source}")
+        if part.payload is None:
+            self._pass_on(frame.head, part, part.mid, part.reason)
+            return
+        ledger.held += 1
+        job = Job(
+            frame.head,
+            part.root,
+            part.attempt,
+            part.item_id,
+            part.mid,
+            part.payload,
+            part.headers,
+            frame.sender,
+        )
+        self._enqueue(job)
+
+    def _meet(self, join: Join, frame: Frame, part: Part) -> None:
+        match join.add(frame.head, frame.source, part):
+            case Fired(parts, xor):
+                inputs = {name: found.payload for name, found in parts.items() if found.payload is not None}
+                headers = next(iter(parts.values())).headers
+                job = Job(frame.head, part.root, part.attempt, part.item_id, xor, inputs, headers, None)
+                self._enqueue(job)
+            case Absent(xor, reason):
+                self._pass_on(frame.head, part, xor, reason)
+            case Late(xor):
+                self._report(frame.head, part.root, part.attempt, xor)
+            case None:
+                pass
+
+    def _enqueue(self, job: Job) -> None:
+        self._ready.append(job)
+        self._open[id(job)] = job
+
+    def _pass_on(self, head: str, part: Part, xor: int, reason: str) -> None:
+        """User code is not called: the absence goes on to the joins below."""
+        self.counts[f"absent.{reason}"] += 1
+        for child in self._children:
+            xor ^= self._send(child, head, part._replace(payload=None, reason=reason))
+        self._report(head, part.root, part.attempt, xor)
+
+    def control(self, control: Control) -> None:
+        """Credit from a child, or word from a head about roots that are over."""
+        if control.granted is not None:
+            self._outbox.grant(control.sender, control.granted)
+        if control.over:
+            self._drop(control.sender, {root: attempt for root, attempt, _ in control.over})
+
+    def _drop(self, head: str, over: dict[int, int]) -> None:
+        """Attempts that nobody waits for any more: neither their parts nor their queued jobs are of use."""
+        if self._join is not None:
+            for root, attempt in over.items():
+                self._join.forget(head, root, attempt)
+        kept: deque[Job] = deque()
+        for job in self._ready:
+            if job.head == head and job.attempt <= over.get(job.root, 0):
+                self.counts["dropped.old_attempt"] += 1
+                self._close(job)
+            else:
+                kept.append(job)
+        self._ready = kept
+
+    # ---- user code
+
+    @property
+    def blocked(self) -> bool:
+        """A child has no credit for us: its senders wait, so we do not read on."""
+        return self._outbox.blocked
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits, runs or is being stored here (parts in a join aside)."""
+        return not self._open and not self._outbox.blocked
+
+    @property
+    def backlog(self) -> int:
+        return len(self._ready)
+
+    def take(self, limit: int) -> list[Job]:
+        """The next jobs to run; none while blocked."""
+        if self._outbox.blocked:
+            return []
+        return [self._ready.popleft() for _ in range(min(limit, len(self._ready)))]
+
+    def done(self, job: Job, outputs: Sequence[Output]) -> list[Result]:
+        """User code returned: what to store before the job counts as done. Raises BranchError."""
+        if not self.task.children:
+            self.counts["sunk"] += len(outputs)
+            outputs = ()
+        if not outputs:
+            self.counts["filtered"] += 1
+        addressed = address(job.item_id, outputs, self.task.children, one_to_one=self._one_to_one)
+        self._send_on(job, addressed)
+        results = [
+            Result(job, found.item_id, found.payload)
+            for found in addressed
+            if found.child == HOME and found.payload is not None
+        ]
+        job.unstored = len(results)
+        if not results:
+            self._finish(job)
+        return results
+
+    def dead(self, job: Job) -> None:
+        """The job's dead letter is stored: its children get absences."""
+        self.counts["dead"] += 1
+        self._send_on(job, [Addressed(child, job.item_id, None, DEAD) for child in self._children])
+        self._finish(job)
+
+    def stored(self, job: Job) -> None:
+        """One result of the job is stored at the egress."""
+        self.counts["results"] += 1
+        job.unstored -= 1
+        if job.unstored == 0:
+            self._finish(job)
+
+    def _send_on(self, job: Job, addressed: list[Addressed]) -> None:
+        """Queue the parts for the children; their ids enter the job's XOR."""
+        for child, item_id, payload, reason in addressed:
+            if child != HOME:
+                part = Part(job.root, job.attempt, 0, item_id, payload, reason, job.headers)
+                self.counts["out"] += payload is not None
+                job.xor ^= self._send(child, job.head, part)
+
+    def _finish(self, job: Job) -> None:
+        """All is stored or sent on: tell the head, and give the sender its credit back."""
+        self._report(job.head, job.root, job.attempt, job.xor)
+        self._close(job)
+
+    def _close(self, job: Job) -> None:
+        del self._open[id(job)]
+        ledger = self._ledgers.get(job.sender) if job.sender is not None else None
+        if ledger is not None and job.sender is not None:
+            ledger.held -= 1
+            self._grant(job.sender, ledger)
+
+    def _send(self, child: str, head: str, part: Part) -> int:
+        """Queue a part; its id, or 0 for an absence that no join below needs."""
+        if part.payload is None and child not in self._joins_below:
+            return 0
+        mid = self._draw() or 1
+        self._outbox.put(child, head, part._replace(mid=mid))
+        return mid
+
+    def _report(self, head: str, root: int, attempt: int, xor: int) -> None:
+        self._reports.setdefault(head, []).append((root, attempt, xor))
+
+    def _grant(self, sender: str, ledger: ReceiverLedger) -> None:
+        granted = ledger.due()
+        if granted is not None:
+            self._controls.append(SendControl(sender, Control(self.incarnation, granted, [])))
+
+    # ---- what goes out
+
+    def poll(self) -> list[Instruction]:
+        """Frames that may leave now, then reports, then credit."""
+        instructions: list[Instruction] = list(self._outbox.flush())
+        for head, entries in self._reports.items():
+            self._report_numbers[head] += 1
+            report = Report(self.incarnation, self._report_numbers[head], entries)
+            instructions.append(SendReport(head, report))
+        self._reports = {}
+        instructions += self._controls
+        self._controls = []
+        return instructions
+
+    def beat(self) -> tuple[list[Held], list[Held], list[Instruction]]:
+        """What waits for a machine here, what waits for siblings, and what to send to get unstuck."""
+        holds = {(job.head, job.root, job.attempt) for job in self._open.values()}
+        holds.update(self._outbox.held())
+        waits: list[Held] = []
+        if self._join is not None:
+            waits = sorted(self._join.waiting())
+            strangers = {head for head, _, _ in waits if head != self._head}
+            self._forget_heads(strangers & self._strangers)
+            self._strangers = strangers
+        return sorted(holds), waits, list(self._outbox.probes())
+
+    def waiting(self) -> int:
+        """Items in the join store."""
+        return len(self._join) if self._join is not None else 0

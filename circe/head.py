@@ -1,0 +1,155 @@
+"""The head of an application's ingress, as a state machine: inputs in, frames and acknowledgements out.
+
+The shell (`circe.gateway`) reads the queue, decodes what comes, and carries out what `poll` returns. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from circe.flow import WINDOW_PARTS, SendControl
+from circe.lineage import Entry, Lineage, Outgoing
+from circe.outbox import MAX_FRAME_PARTS, Outbox, SendFrame
+from circe.outputs import NOT_CHOSEN
+from runtime.item import Control, Report
+from runtime.network import HOME
+from runtime.records import Beat, EdgeRecord
+
+
+class Input(NamedTuple):
+    """One message of the ingress."""
+
+    sequence: int
+    item_id: str
+    payload: bytes
+    headers: Mapping[str, str] | None
+    task: str | None
+    """The one entry task it is for; None for all of them."""
+    token: str
+    """What acknowledges it."""
+
+
+class Acknowledge(NamedTuple):
+    """These inputs have ended."""
+
+    sequences: list[int]
+    tokens: list[str]
+
+
+class Head:
+    """The inputs in flight of one application."""
+
+    def __init__(
+        self,
+        incarnation: str,
+        draw: Callable[[], int],
+        *,
+        max_items: int,
+        max_bytes: int,
+        window: int = WINDOW_PARTS,
+        frame_parts: int = MAX_FRAME_PARTS,
+    ) -> None:
+        self.incarnation = incarnation
+        self.counts: Counter[str] = Counter()
+        self._lineage = Lineage(incarnation, draw)
+        self._outbox = Outbox(incarnation, HOME, window, frame_parts)
+        self._entries: tuple[str, ...] = ()
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._tokens: dict[int, tuple[str, int]] = {}
+        self._bytes = 0
+        self._live = False
+        self._controls: list[SendControl] = []
+        self._ended: list[int] = []
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._lineage)
+
+    @property
+    def resent(self) -> int:
+        """Roots sent again since the start."""
+        return self._lineage.resent
+
+    @property
+    def live(self) -> bool:
+        """Whether the edge record names this head: only then may it read the queue."""
+        return self._live
+
+    @property
+    def room(self) -> int:
+        """How many more inputs it takes now."""
+        if not self._live or self._outbox.blocked or self._bytes >= self._max_bytes:
+            return 0
+        return max(0, self._max_items - len(self._lineage))
+
+    def follow(self, edges: EdgeRecord) -> None:
+        """A newer edge record."""
+        self._live = edges.head == self.incarnation
+        self._entries = edges.entries
+        self._outbox.follow({entry: edges.workers.get(entry, ()) for entry in edges.entries})
+        self._queue(self._lineage.follow(edges))
+
+    def take(self, item: Input) -> None:
+        """An input was read. One that is in flight already only renews what acknowledges it."""
+        if item.sequence in self._lineage:
+            self._tokens[item.sequence] = (item.token, self._tokens[item.sequence][1])
+            self.counts["delivered_again"] += 1
+            return
+        self._tokens[item.sequence] = (item.token, len(item.payload))
+        self._bytes += len(item.payload)
+        self.counts["in"] += 1
+        entries = tuple(
+            Entry(task, item.payload) if item.task in (None, task) else Entry(task, None, NOT_CHOSEN)
+            for task in self._entries
+        )
+        self._queue(self._lineage.start(item.sequence, item.item_id, entries, item.headers))
+
+    def report(self, report: Report) -> None:
+        """A worker is done with something."""
+        self._ended += self._lineage.report(report)
+
+    def beat(self, beat: Beat) -> None:
+        """A worker's sign of life: send again what is lost, and tell it what is over."""
+        waiting = frozenset(root for _, root, _ in self._outbox.held())
+        outgoing, over = self._lineage.beat(beat, waiting)
+        self._queue(outgoing)
+        if over:
+            self._controls.append(SendControl(beat.incarnation, Control(self.incarnation, None, over)))
+
+    def reconnected(self) -> None:
+        """The bus connection was lost: what was under way may be."""
+        self._queue(self._lineage.resend_all())
+
+    def grant(self, control: Control) -> None:
+        """Credit from an entry task."""
+        if control.granted is not None:
+            self._outbox.grant(control.sender, control.granted)
+
+    def _queue(self, outgoing: list[Outgoing]) -> None:
+        for task, part in outgoing:
+            self._outbox.put(task, self.incarnation, part)
+
+    def poll(self) -> list[SendFrame | SendControl | Acknowledge]:
+        """Frames that may leave now, word to workers, and what has ended."""
+        instructions: list[SendFrame | SendControl | Acknowledge] = [*self._outbox.flush(), *self._controls]
+        self._controls = []
+        if self._ended:
+            instructions.append(self._acknowledge(self._ended))
+            self._ended = []
+        return instructions
+
+    def _acknowledge(self, ended: list[int]) -> Acknowledge:
+        tokens = []
+        for sequence in ended:
+            token, size = self._tokens.pop(sequence)
+            self._bytes -= size
+            tokens.append(token)
+        self.counts["ended"] += len(ended)
+        return Acknowledge(ended, tokens)
+
+    def probes(self) -> list[SendFrame]:
+        """On each beat: ask blocked receivers for their credit."""
+        return self._outbox.probes()

@@ -1,0 +1,129 @@
+"""The sending side of direct edges: parts wait for a live receiver with credit, and leave as frames. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+from zlib import crc32
+
+from circe.credit import SenderLedger
+from runtime.item import Frame, Part
+from runtime.records import Held
+
+MAX_FRAME_PARTS = 1024
+FRAME_BYTES = 256 * 1024
+"""A frame closes when its payloads reach this; one larger item still travels alone."""
+
+
+class SendFrame(NamedTuple):
+    """Send `frame` to this incarnation of `task`."""
+
+    task: str
+    incarnation: str
+    frame: Frame
+
+
+class Outbox:
+    """What one sender has for its children."""
+
+    def __init__(self, sender: str, source: str, window: int, frame_parts: int = MAX_FRAME_PARTS) -> None:
+        self._sender = sender
+        self._source = source
+        self._window = window
+        self._frame_parts = frame_parts
+        self._queues: dict[str, deque[tuple[str, Part]]] = {}
+        self._receivers: Mapping[str, tuple[str, ...]] = {}
+        self._ledgers: dict[str, SenderLedger] = {}
+
+    @property
+    def blocked(self) -> bool:
+        """Whether something waits for a receiver or for credit."""
+        return any(self._queues.values())
+
+    def put(self, child: str, head: str, part: Part) -> None:
+        queue = self._queues.get(child)
+        if queue is None:
+            queue = self._queues[child] = deque()
+        queue.append((head, part))
+
+    def follow(self, receivers: Mapping[str, tuple[str, ...]]) -> None:
+        """Who is live, by task. What was sent to those who have gone is the head's to send again."""
+        self._receivers = receivers
+        live = {name for found in receivers.values() for name in found}
+        self._ledgers = {name: ledger for name, ledger in self._ledgers.items() if name in live}
+
+    def grant(self, receiver: str, granted: int) -> None:
+        ledger = self._ledgers.get(receiver)
+        if ledger is not None:
+            ledger.grant(granted)
+
+    def flush(self) -> list[SendFrame]:
+        """Everything that may go now, in order per child."""
+        frames: list[SendFrame] = []
+        for child, queue in self._queues.items():
+            receivers = self._receivers.get(child)
+            if queue and receivers:
+                for receiver, parts in self._share(queue, receivers):
+                    frames += self._frames(child, receiver, parts)
+        return frames
+
+    def _share(
+        self, queue: deque[tuple[str, Part]], receivers: tuple[str, ...]
+    ) -> Iterator[tuple[str, list[tuple[str, Part]]]]:
+        """Take from the queue what has credit: to the owner of the item's partition."""
+        if len(receivers) == 1:
+            count = min(len(queue), self._ledger(receivers[0]).available)
+            if count > 0:
+                yield receivers[0], [queue.popleft() for _ in range(count)]
+            return
+        shares: dict[str, list[tuple[str, Part]]] = {name: [] for name in receivers}
+        left: list[tuple[str, Part]] = []
+        for head, part in queue:
+            owner = receivers[crc32(part.item_id.encode()) % len(receivers)]
+            share = shares[owner] if len(shares[owner]) < self._ledger(owner).available else left
+            share.append((head, part))
+        queue.clear()
+        queue.extend(left)
+        yield from ((name, share) for name, share in shares.items() if share)
+
+    def _frames(self, child: str, receiver: str, parts: list[tuple[str, Part]]) -> Iterator[SendFrame]:
+        ledger = self._ledger(receiver)
+        start, size = 0, 0
+        for index, (head, part) in enumerate(parts):
+            if index > start and (head != parts[start][0] or size >= FRAME_BYTES or index - start >= self._frame_parts):
+                yield self._frame(child, receiver, ledger, parts[start:index])
+                start, size = index, 0
+            size += len(part.payload or b"")
+        yield self._frame(child, receiver, ledger, parts[start:])
+
+    def _frame(self, child: str, receiver: str, ledger: SenderLedger, parts: list[tuple[str, Part]]) -> SendFrame:
+        ledger.frames += 1
+        frame = Frame(self._sender, ledger.frames, ledger.sent, self._source, parts[0][0], [part for _, part in parts])
+        ledger.sent += len(parts)
+        return SendFrame(child, receiver, frame)
+
+    def _ledger(self, receiver: str) -> SenderLedger:
+        ledger = self._ledgers.get(receiver)
+        if ledger is None:
+            ledger = self._ledgers[receiver] = SenderLedger(self._window)
+        return ledger
+
+    def probes(self) -> list[SendFrame]:
+        """Empty frames (number 0) that tell a receiver our position: it answers with its grant."""
+        frames = []
+        for child, queue in self._queues.items():
+            if not queue:
+                continue
+            for receiver in self._receivers.get(child, ()):
+                ledger = self._ledger(receiver)
+                if ledger.available <= 0:
+                    empty = Frame(self._sender, 0, ledger.sent, self._source, queue[0][0], [])
+                    frames.append(SendFrame(child, receiver, empty))
+        return frames
+
+    def held(self) -> Iterator[Held]:
+        """What waits here."""
+        for queue in self._queues.values():
+            for head, part in queue:
+                yield head, part.root, part.attempt

@@ -1,0 +1,74 @@
+"""Which output of an item goes to which child, under which id; and who is owed an absence. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from runtime.item import output_id
+
+FILTERED = "filtered"
+NOT_CHOSEN = "not chosen"
+
+
+class Output(NamedTuple):
+    """One encoded output of user code."""
+
+    payload: bytes
+    to: str | None = None
+    """One child, or all of them."""
+    returned: bool = True
+    """A returned value keeps the item's id; yielded and emitted ones are counted per child."""
+
+
+class Addressed(NamedTuple):
+    """What one child gets under one id; a payload of None is an absence."""
+
+    child: str
+    item_id: str
+    payload: bytes | None
+    reason: str = ""
+
+
+class BranchError(Exception):
+    """A second output where a later join needs at most one."""
+
+
+def address(item_id: str, outputs: Sequence[Output], children: Sequence[str], *, one_to_one: bool) -> list[Addressed]:
+    """Give every output its child and id, and every child an answer under every id.
+
+    `one_to_one` marks a task between a fork and its join: its one output keeps the item's id however it was
+    given, and a second to the same child raises BranchError.
+    """
+    if len(outputs) == 1 and outputs[0].to is None and (outputs[0].returned or one_to_one):
+        payload = outputs[0].payload
+        return [Addressed(child, item_id, payload) for child in children]
+    by_child = {child: _ids(item_id, outputs, child, one_to_one) for child in children}
+    ids = dict.fromkeys(found for per_child in by_child.values() for found in per_child)
+    if not ids:
+        return [Addressed(child, item_id, None, FILTERED) for child in children]
+    addressed = []
+    for child, per_child in by_child.items():
+        for found in ids:
+            payload_or_none = per_child.get(found)
+            reason = NOT_CHOSEN if payload_or_none is None else ""
+            addressed.append(Addressed(child, found, payload_or_none, reason))
+    return addressed
+
+
+def _ids(item_id: str, outputs: Sequence[Output], child: str, one_to_one: bool) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    count = 0
+    for output in outputs:
+        if output.to not in (None, child):
+            continue
+        if one_to_one:
+            if found:
+                raise BranchError(f"a second output to {child}")
+            found[item_id] = output.payload
+        elif output.returned:
+            found[item_id] = output.payload
+        else:
+            count += 1
+            found[output_id(item_id, count)] = output.payload
+    return found

@@ -1,0 +1,74 @@
+"""The model check can fail: with one rule of the protocol taken away, it finds the breach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+
+from circe.join import Join
+from circe.lineage import Lineage
+from circe.outbox import Outbox
+from circe.seen import Seen
+from runtime.item import Part
+from tests.unit.circe.protocol_world import BreachError, Faults, World
+from tests.unit.circe.test_protocol_model import diamond
+
+STYLES: tuple[dict[str, str], ...] = ({}, {"left": "filter"}, {"split": "two"}, {"last": "two", "right": "filter"})
+
+
+def walks(faults: Faults | None = None, count: int = 3000) -> Iterator[str]:
+    """The breaches of seeded walks over diamonds."""
+    for seed in range(count):
+        rng = Random(seed)
+        budget = faults and Faults(**vars(faults))
+        budget = budget or Faults(rng.randint(0, 5), rng.randint(0, 2), rng.randint(0, 6), rng.randint(0, 6))
+        world = World(diamond(rng.choice(["all", "any", "each"])), rng.choice(STYLES), seed, budget)
+        try:
+            world.walk()
+        except BreachError as breach:
+            yield str(breach)
+
+
+def test_with_every_rule_nothing_is_found() -> None:
+    assert list(walks(count=300)) == []
+
+
+def test_without_the_stale_rule_a_lost_part_is_never_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lineage, "_stale", lambda self, own: [])
+    assert "never ends" in next(walks())
+
+
+def test_without_word_of_what_is_over_joins_keep_leftovers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lineage, "_over", lambda self, beat: [])
+    assert "waiting" in next(walks())
+
+
+def test_when_attempts_meet_in_a_join_a_root_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    add = Join.add
+
+    def blind(self: Join, head: str, source: str, part: Part) -> Any:
+        return add(self, head, source, part._replace(attempt=1))
+
+    monkeypatch.setattr(Join, "add", blind)
+    assert any("ended early" in breach for breach in walks())
+
+
+def test_without_probes_a_lost_grant_stops_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Outbox, "probes", lambda self: [])
+    assert "never ends" in next(walks())
+
+
+def test_without_telling_repeats_apart_a_repeated_report_cancels_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Seen, "is_new", lambda self, number: True)
+    monkeypatch.setattr(Lineage, "_stale", lambda self, own: [])
+    repeats_only = Faults(crash=0, head_crash=0, lose=0, repeat=8, reconnect=0)
+    assert "never ends" in next(walks(repeats_only))
+
+
+def test_when_nobody_repairs_a_changed_membership_a_root_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lineage, "_resend", lambda self, numbers: [])
+    crashes_only = Faults(crash=4, head_crash=0, lose=0, repeat=0, reconnect=0)
+    assert "never ends" in next(walks(crashes_only))
