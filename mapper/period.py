@@ -1,0 +1,58 @@
+"""Seconds per item in steady state: the busiest node, worker or link decides (Benoit, Catalyurek, Robert,
+Saule, A survey of pipelined workflow scheduling, ACM Computing Surveys 45(4), 2013).
+
+A link is busy for bytes over bandwidth: its latency delays an item but lets the next one follow at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mapper.problem import FloatArray, Problem
+from mapper.schedule import check_assignment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """`period_s` and the seconds per root input of everything that could have decided it."""
+
+    period_s: float
+    bottleneck: str
+    """`node P2`, `task T9` (its replicas are the limit) or `link P1 -> P3`; a tie goes to the first kind."""
+    node_s: FloatArray
+    task_s: FloatArray
+    link_s: FloatArray
+
+
+def period(problem: Problem, assignment: Sequence[int]) -> Period:
+    """The period of a mapping; raises ProblemError like `evaluate` when the mapping is impossible."""
+    check_assignment(problem, assignment)
+    nodes = np.asarray(assignment)
+    work_s = problem.exec_s[np.arange(len(nodes)), nodes] * problem.rates
+    node_s = np.bincount(nodes, weights=work_s, minlength=len(problem.nodes)) / problem.cores
+    task_s = work_s / problem.replicas
+    link_s = link_loads_s(problem, assignment)
+    per_kind = [float(values.max()) for values in (node_s, task_s, link_s)]
+    period_s = max(per_kind)
+    kind = per_kind.index(period_s)
+    if kind == 0:
+        bottleneck = f"node {problem.nodes[int(node_s.argmax())]}"
+    elif kind == 1:
+        bottleneck = f"task {problem.tasks[int(task_s.argmax())]}"
+    else:
+        source, target = divmod(int(link_s.argmax()), len(problem.nodes))
+        bottleneck = f"link {problem.nodes[source]} -> {problem.nodes[target]}"
+    return Period(period_s=period_s, bottleneck=bottleneck, node_s=node_s, task_s=task_s, link_s=link_s)
+
+
+def link_loads_s(problem: Problem, assignment: Sequence[int]) -> FloatArray:
+    """[from, to] seconds per root input that each directed link is busy; 0 on the diagonal."""
+    link_s = np.zeros_like(problem.latency_s)
+    for edge in problem.edges:
+        source, target = assignment[edge.source], assignment[edge.target]
+        inverse_bandwidth = problem.inverse_bandwidth_s_per_byte[source, target]
+        link_s[source, target] += edge.size_bytes * problem.edge_rate(edge) * inverse_bandwidth
+    return link_s

@@ -1,0 +1,177 @@
+"""List scheduling: take tasks in a given order, put each on the node where it finishes first.
+
+HEFT and its relatives differ in the order and in what they add to the finish time (`bias_s`), so they share
+this. The choice is vectorised over nodes: appending after the last task of a node is one array expression,
+and the gaps before it are searched only on the nodes where a gap could still win. The result is that of
+searching them all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mapper.feasible import Domains
+from mapper.problem import BoolArray, FloatArray, Problem, ProblemError
+from mapper.ranks import TIE_RATIO
+from mapper.schedule import Schedule, timelines
+
+
+class _DeadEnd(Exception):  # noqa: N818 - internal signal, never seen by a user
+    def __init__(self, task: int) -> None:
+        self.task = task
+
+
+def place_in_order(
+    problem: Problem,
+    order: Sequence[int],
+    *,
+    bias_s: FloatArray | None = None,
+    only: BoolArray | None = None,
+    limits: Sequence[int] | None = None,
+) -> Schedule:
+    """Schedule the tasks in `order` (parents first), each where finish time + `bias_s[task, node]` is least.
+
+    Ties go to the node with the least work so far, then to the first declared. `only` narrows the nodes of a
+    task where it can, `limits` is the most tasks per node while others have room. Raises ProblemError naming
+    the task when no mapping is possible.
+    """
+    if problem.is_fully_linked:
+        return _Placement(problem, None, bias_s, only, limits).run(order)
+    for is_complete in (False, True):
+        guard = _Guard(problem, is_complete)
+        try:
+            return _Placement(problem, guard, bias_s, only, limits).run(order)
+        except _DeadEnd as dead_end:
+            task = problem.tasks[dead_end.task]
+    raise ProblemError(
+        [f"links: no mapping was found: no node is left for task {task} that has all the links it needs"]
+    )
+
+
+class _Guard:
+    """Refuses a choice that leaves a later task without a node."""
+
+    def __init__(self, problem: Problem, is_complete: bool) -> None:
+        pairs = [(edge.source, edge.target) for edge in problem.edges]
+        self._domains = Domains(problem.allowed, problem.linked, pairs)
+        self._is_complete = is_complete
+
+    def accepts(self, task: int, node: int) -> bool:
+        return self._domains.fix(task, node, complete=self._is_complete)
+
+
+class _Placement:
+    """The state of one run: what is placed, when inputs arrive everywhere, when nodes are free."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        guard: _Guard | None,
+        bias_s: FloatArray | None,
+        only: BoolArray | None,
+        limits: Sequence[int] | None,
+    ) -> None:
+        task_count, node_count = problem.compute_s.shape
+        self._problem, self._guard, self._bias_s, self._only = problem, guard, bias_s, only
+        self._room = None if limits is None else list(limits)
+        self._compute_s = problem.compute_s
+        self._ready_s = np.full((task_count, node_count), problem.release_s)
+        self._timelines = timelines(problem)
+        self._tail_s = np.array([timeline.tail_s() for timeline in self._timelines])
+        self._work_s = [0.0] * node_count
+        # Without a path the latency alone is inf; 0 bytes at inf seconds per byte would not be a number.
+        self._per_byte_s = np.where(problem.linked, problem.inverse_bandwidth_s_per_byte, 0.0)
+        self._children = [
+            np.array([problem.edges[e].target for e in edges], dtype=np.intp) for edges in problem.outgoing
+        ]
+        self._sizes = [
+            np.array([[problem.edges[e].size_bytes] for e in edges]).reshape(-1, 1) for edges in problem.outgoing
+        ]
+        self._assignment = [0] * task_count
+        self._start_s, self._finish_s = [0.0] * task_count, [0.0] * task_count
+
+    def run(self, order: Sequence[int]) -> Schedule:
+        for task in order:
+            self._commit(task, self._choose(task))
+        return Schedule(
+            assignment=tuple(self._assignment),
+            start_s=tuple(self._start_s),
+            finish_s=tuple(self._finish_s),
+            order=tuple(order),
+        )
+
+    def _choose(self, task: int) -> int:
+        """The best node, after the preferences that may have to be given up: `only`, and room on the node."""
+        compute_s = self._compute_s[task]
+        for preferred_s in self._preferences(task, compute_s):
+            node = self._best_accepted(task, preferred_s)
+            if node is not None:
+                return node
+        node = self._best_accepted(task, compute_s)
+        if node is None:
+            raise _DeadEnd(task)
+        return node
+
+    def _preferences(self, task: int, compute_s: FloatArray) -> list[FloatArray]:
+        preferences = []
+        if self._only is not None and not self._only[task].all():
+            preferences.append(np.where(self._only[task], compute_s, np.inf))
+        if self._room is not None and min(self._room) <= 0:
+            preferences.append(np.where(np.array(self._room) > 0, compute_s, np.inf))
+        return preferences
+
+    def _best_accepted(self, task: int, compute_s: FloatArray) -> int | None:
+        node = self._best(task, compute_s)
+        if self._guard is None:
+            return node
+        while node is not None and not self._guard.accepts(task, node):
+            compute_s = compute_s.copy()
+            compute_s[node] = np.inf
+            node = self._best(task, compute_s)
+        return node
+
+    def _best(self, task: int, compute_s: FloatArray) -> int | None:
+        """The node with the least score among those where `compute_s` is finite."""
+        ready_s, bias_s = self._ready_s[task], None if self._bias_s is None else self._bias_s[task]
+        score = np.maximum(ready_s, self._tail_s)
+        score += compute_s
+        floor = ready_s + compute_s
+        if bias_s is not None:
+            score += bias_s
+            floor += bias_s
+        best = float(score.min())
+        gap_can_win = (floor <= best * (1 + TIE_RATIO)) & (ready_s < self._tail_s)
+        for node in gap_can_win.nonzero()[0].tolist():
+            duration_s = float(compute_s[node])
+            start_s, _ = self._timelines[node].earliest(float(ready_s[node]), duration_s)
+            score[node] = start_s + duration_s if bias_s is None else start_s + duration_s + bias_s[node]
+            best = min(best, float(score[node]))
+        if best == math.inf:
+            return None
+        ties: list[int] = (score <= best * (1 + TIE_RATIO)).nonzero()[0].tolist()
+        if len(ties) == 1:
+            return ties[0]
+        least_s = min(self._work_s[node] for node in ties)
+        return next(node for node in ties if self._work_s[node] <= least_s * (1 + TIE_RATIO))
+
+    def _commit(self, task: int, node: int) -> None:
+        problem = self._problem
+        duration_s = float(self._compute_s[task, node])
+        start_s, slot = self._timelines[node].earliest(float(self._ready_s[task, node]), duration_s)
+        finish_s = start_s + duration_s
+        self._timelines[node].add(slot, start_s, finish_s)
+        self._tail_s[node] = self._timelines[node].tail_s()
+        self._assignment[task], self._start_s[task], self._finish_s[task] = node, start_s, finish_s
+        self._work_s[node] += duration_s / problem.cores[node]
+        if self._room is not None:
+            self._room[node] -= 1
+        children = self._children[task]
+        if len(children):
+            # In the order of additions of `Problem.transfer_s`, so that the evaluator gets the same bits.
+            arrival_s = self._sizes[task] * self._per_byte_s[node]
+            arrival_s += problem.latency_s[node]
+            arrival_s += finish_s
+            self._ready_s[children] = np.maximum(self._ready_s[children], arrival_s)

@@ -1,0 +1,100 @@
+"""Priorities of tasks: mean costs, upward and downward ranks, and the order that follows from them.
+
+Upward and downward rank as in Topcuoglu, Hariri, Wu (IEEE TPDS 13(3), 2002), with the means taken over what
+is possible: nodes that may run the task, and distinct ordered pairs of such nodes with a path between them.
+So a node that cannot be used changes nothing, and a missing path is neither free nor infinitely dear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mapper.problem import FloatArray, Problem
+
+TIE_RATIO = 1e-9
+"""Closer values are equal: sums of the same numbers differ in their last bits by the order of adding."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeanCosts:
+    """Seconds per task (by task) and per transfer (by edge), averaged over what is possible."""
+
+    compute_s: tuple[float, ...]
+    transfer_s: tuple[float, ...]
+
+
+def mean_costs(problem: Problem) -> MeanCosts:
+    allowed = problem.allowed
+    compute_s = np.where(allowed, problem.exec_s, 0.0).sum(axis=1) / allowed.sum(axis=1)
+    return MeanCosts(tuple(compute_s.tolist()), _mean_transfers(problem))
+
+
+def _mean_transfers(problem: Problem) -> tuple[float, ...]:
+    if not problem.edges:
+        return ()
+    sources = np.array([edge.source for edge in problem.edges])
+    targets = np.array([edge.target for edge in problem.edges])
+    size_bytes = np.array([edge.size_bytes for edge in problem.edges])
+    is_pair = problem.linked & ~np.eye(len(problem.nodes), dtype=bool)
+    can_run = problem.allowed.astype(np.float64)
+
+    def sum_over_pairs(values: FloatArray) -> FloatArray:
+        from_task: FloatArray = can_run @ np.where(is_pair, values, 0.0)
+        by_edge: FloatArray = from_task[sources] * can_run[targets]
+        return np.asarray(by_edge.sum(axis=1))
+
+    pairs = sum_over_pairs(np.ones_like(problem.latency_s))
+    total_s = sum_over_pairs(problem.latency_s)
+    total_s = total_s + size_bytes * sum_over_pairs(problem.inverse_bandwidth_s_per_byte)
+    # No pair at all: both tasks can only be on the same node, where nothing is transferred.
+    return tuple((total_s / np.maximum(pairs, 1.0)).tolist())
+
+
+def upward_rank(problem: Problem, costs: MeanCosts | None = None) -> tuple[float, ...]:
+    """Mean length of the longest way from the start of a task to the end of the graph."""
+    costs = costs or mean_costs(problem)
+    rank = list(costs.compute_s)
+    for task in reversed(problem.topological):
+        below = [costs.transfer_s[e] + rank[problem.edges[e].target] for e in problem.outgoing[task]]
+        if below:
+            rank[task] += max(below)
+    return tuple(rank)
+
+
+def downward_rank(problem: Problem, costs: MeanCosts | None = None) -> tuple[float, ...]:
+    """Mean length of the longest way from the start of the graph to the start of a task."""
+    costs = costs or mean_costs(problem)
+    rank = [0.0] * len(problem.tasks)
+    for task in problem.topological:
+        above = []
+        for e in problem.incoming[task]:
+            parent = problem.edges[e].source
+            above.append(rank[parent] + costs.compute_s[parent] + costs.transfer_s[e])
+        if above:
+            rank[task] = max(above)
+    return tuple(rank)
+
+
+def positions_by(problem: Problem, priority: Sequence[float]) -> tuple[int, ...]:
+    """Tasks by falling priority; equal ones (within TIE_RATIO of the first of them) in topological order.
+
+    An upward rank never grows along an edge, so in its order parents come before their children.
+    """
+    place = {task: index for index, task in enumerate(problem.topological)}
+    by_priority = sorted(problem.topological, key=lambda task: -priority[task])
+    order: list[int] = []
+    group: list[int] = []
+    for task in by_priority:
+        if group and priority[group[0]] - priority[task] > TIE_RATIO * abs(priority[group[0]]):
+            order += sorted(group, key=place.__getitem__)
+            group = []
+        group.append(task)
+    return tuple(order + sorted(group, key=place.__getitem__))
+
+
+def priority_order(problem: Problem) -> tuple[int, ...]:
+    """The order of HEFT, in which every mapping is evaluated unless its mapper says otherwise."""
+    return positions_by(problem, upward_rank(problem))
