@@ -122,3 +122,28 @@ def full_links(
 
 def problem(*args: Any, **kwargs: Any) -> Problem:
     return Problem.from_form(form(*args, **kwargs))
+
+
+def sparse() -> Problem:
+    """Twelve tasks on a ring of five nodes that reach only the next two; ends are pinned to the first node."""
+    nodes = [f"N{index}" for index in range(5)]
+    links = {
+        nodes[index]: {
+            nodes[(index + step) % 5]: {"latency_s": 0.1 * step, "bandwidth_bytes_per_s": 4.0 + index}
+            for step in (1, 2)
+        }
+        for index in range(5)
+    }
+    tasks = [f"S{index}" for index in range(12)]
+    rows = {
+        task: {
+            node: 1.0 + (7 * place + 3 * spot) % 5 for spot, node in enumerate(nodes) if (place + spot) % 4 or not spot
+        }
+        for place, task in enumerate(tasks)
+    }
+    edges = [
+        (tasks[place], tasks[child], 3.0 + place)
+        for place in range(11)
+        for child in sorted({place + 1, min(place + 3, 11)})
+    ]
+    return problem(rows, edges, nodes=nodes, links=links, pins={"S0": "N0", "S11": "N0"})
