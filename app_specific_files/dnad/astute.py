@@ -30,8 +30,9 @@ def process(item: dict[str, Any], ctx: Any) -> dict[str, Any]:
     owned = flows.owned_by(item)
     hosts: dict[str, Any] = {}
     for number in range_of_pairs(windows, item["whole"]):
-        changes = volume_changes(windows.get(number - 1, []), windows.get(number, []))
-        for host, score, reason in causes(changes, owned):
+        before, after = windows.get(number - 1, []), windows.get(number, [])
+        opening = {flow.key for flow in before + after if flow.asks}
+        for host, score, reason in causes(volume_changes(before, after), opening, owned):
             if score > hosts.get(host, {"score": 0.0})["score"]:
                 hosts[host] = {
                     "score": round(score, 4),
@@ -67,13 +68,16 @@ def equilibrium(changes: Iterable[float]) -> float:
     return mean / math.sqrt(variance / count)
 
 
-def causes(changes: Changes, owned: Callable[[str], bool]) -> Iterable[tuple[str, float, str]]:
-    """(host, score, reason) of the hosts to leave out, greatest first, until the rest is in equilibrium."""
+def causes(changes: Changes, opening: set[FlowKey], owned: Callable[[str], bool]) -> Iterable[tuple[str, float, str]]:
+    """(host, score, reason) of the hosts to leave out, greatest first, until the rest is in equilibrium.
+
+    Blamed are flows that open a conversation: replies change along with them, and would blame who is called.
+    """
     for _ in range(MAX_CAUSES):
         k = equilibrium(changes.values())
         if len(changes) < MIN_FLOWS or abs(k) <= K_LIMIT:
             return
-        moved = [key for key, change in changes.items() if change * k > 0]
+        moved = [key for key, change in changes.items() if change * k > 0 and key in opening]
         weights = {host: weight for host, weight in correlated(moved).items() if owned(host)}
         host = max(sorted(weights), key=weights.__getitem__, default="")
         if weights.get(host, 0) < MIN_CHANGED:
@@ -87,8 +91,8 @@ def causes(changes: Changes, owned: Callable[[str], bool]) -> Iterable[tuple[str
 def correlated(moved: Iterable[FlowKey]) -> dict[str, int]:
     """How many flows each host may have moved: as a source to many services, or as one service to many.
 
-    Counted so, a port scan's victim (many flows, each to another port) is not taken for its author, nor a
-    flood's one source per port for the flooded service.
+    Counted by service, or a port scan's victim would weigh as much as the scanner, and a lone flooder as much
+    as the service it floods.
     """
     services: dict[str, set[tuple[str, int]]] = {}
     callers: dict[tuple[str, int], set[tuple[str, int]]] = {}

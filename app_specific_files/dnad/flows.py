@@ -65,8 +65,7 @@ def cut(packets: Iterable[Packet], window_s: float) -> dict[int, list[Flow]]:
         counts[2] += packet.proto != TCP or not ("A" in packet.flags or "R" in packet.flags)
         counts[3] += packet.proto == TCP and "A" in packet.flags
     return {
-        number: [Flow(*key, *counts) for key, counts in sorted(windows[number].items())]
-        for number in sorted(windows)
+        number: [Flow(*key, *counts) for key, counts in sorted(windows[number].items())] for number in sorted(windows)
     }
 
 

@@ -113,9 +113,7 @@ def _verdict(peaks: dict[str, tuple[float, int]], limits: Counts, window_s: floa
         value, number = peaks[name]
         score += flows.severity(value, limits[name]) * (1.0 if name in EVIDENCE else SUPPORT_WEIGHT)
         found = phrase.format(value=value)
-        reasons.append(
-            f"{found} in {window_s:g} s from {number * window_s:g} s on (limit {limits[name]:.0f})"
-        )
+        reasons.append(f"{found} in {window_s:g} s from {number * window_s:g} s on (limit {limits[name]:.0f})")
     return {"score": round(score, 4), "reasons": reasons}
 
 

@@ -36,12 +36,12 @@ class Traffic(NamedTuple):
 class Site:
     """Collects packets of conversations. All randomness is in `rng`."""
 
-    def __init__(self, rng: random.Random, duration_s: float) -> None:
+    def __init__(self, rng: random.Random, duration_s: float, clients: int) -> None:
         self.rng = rng
         self.duration_s = duration_s
         self.packets: list[Packet] = []
         self.servers = [self.outsider() for _ in range(SERVERS)]
-        self.clients = [f"10.1.{1 + number % 4}.{10 + number}" for number in range(CLIENTS)]
+        self.clients = [f"10.1.{1 + number % 4}.{10 + number}" for number in range(clients)]
 
     def outsider(self) -> str:
         """An address outside the site."""
@@ -93,10 +93,10 @@ class Site:
             self.send(time_s + 0.01, server, 53, client, sport, 180, UDP)
 
 
-def generate(seed: int, duration_s: float = 90.0, attacks: list[str] | None = None) -> Traffic:
+def generate(seed: int, duration_s: float = 90.0, attacks: list[str] | None = None, clients: int = CLIENTS) -> Traffic:
     """Background for `duration_s` with these kinds of attack in it; drawn at random if not given."""
     rng = random.Random(seed)
-    site = Site(rng, duration_s)
+    site = Site(rng, duration_s, clients)
     background(site)
     if attacks is None:
         attacks = rng.sample(sorted(ATTACKS), rng.randrange(1, 4))
@@ -119,12 +119,21 @@ def background(site: Site) -> None:
                 continue
             _session(site, time_s, client)
             time_s += rng.expovariate(1 / SESSION_GAP_S)
-    for tick in range(int(site.duration_s * 20)):
-        site.send(tick / 20, BACKUP_SOURCE, 45000, BACKUP_TARGET, 873, FULL_BYTES, TCP + "A")
-    for tick in range(int(site.duration_s * 2)):
-        site.send(tick / 2 + 0.1, rng.choice(site.clients), 5353, GROUP, 5353, 120, UDP)
-        step = site.failure if rng.random() < 0.1 else _fetch(site)
-        step(tick / 2 + 0.2, CRAWLER, site.outsider(), 443)
+    _oddities(site)
+
+
+def _oddities(site: Site) -> None:
+    """Honest hosts that look unlike the others, in step with the size of the site."""
+    rng, size = site.rng, len(site.clients)
+    for tick in range(int(site.duration_s * size / 2)):
+        site.send(tick * 2 / size, BACKUP_SOURCE, 45000, BACKUP_TARGET, 873, FULL_BYTES, TCP + "A")
+    for tick in range(int(site.duration_s * size / 20)):
+        time_s = tick * 20 / size
+        site.send(time_s + 0.1, rng.choice(site.clients), 5353, GROUP, 5353, 120, UDP)
+        if rng.random() < 0.1:
+            site.failure(time_s + 0.2, CRAWLER, site.outsider(), 443)
+        else:
+            site.exchange(time_s + 0.2, CRAWLER, site.outsider(), 443, 3)
 
 
 def _session(site: Site, time_s: float, client: str) -> None:
@@ -137,10 +146,6 @@ def _session(site: Site, time_s: float, client: str) -> None:
             site.failure(time_s, client, server, 443)
         else:
             site.exchange(time_s, client, server, 443, min(int(rng.paretovariate(1.1) * 2), 150))
-
-
-def _fetch(site: Site) -> Callable[[float, str, str, int], None]:
-    return lambda time_s, client, server, port: site.exchange(time_s, client, server, port, 3)
 
 
 def network_scan(site: Site, start_s: float, length_s: float, number: int) -> str:
@@ -211,10 +216,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Seeded traffic with known culprits, as packet summaries.")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--duration", type=float, default=90.0, metavar="SECONDS")
+    parser.add_argument("--clients", type=int, default=CLIENTS)
     parser.add_argument("--attack", action="append", choices=sorted(ATTACKS), help="repeat for several")
     asked = parser.parse_args()
-    made = generate(asked.seed, asked.duration, asked.attack)
-    sys.stdout.write(ipsum.write(made.packets, f"traffic.py --seed {asked.seed}"))
+    made = generate(asked.seed, asked.duration, asked.attack, asked.clients)
+    sys.stdout.write(ipsum.write(made.packets, "traffic.py " + " ".join(sys.argv[1:])))
     for host, kind in made.guilty.items():
         print(f"guilty: {host} ({kind})", file=sys.stderr)
 
