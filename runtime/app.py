@@ -50,6 +50,10 @@ class App:
     """Jupiter's node names to host names; empty means every node may be used."""
     sources: tuple[SourceTask, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    ports: tuple[tuple[int, int], ...] = ()
+    """(service, container) ports of every container of the application, in a cluster."""
+    namespace_prefix: str = ""
+    """Of the Kubernetes namespaces, as Jupiter has it."""
     digest: str = ""
     """SHA-256 of the bundle its code travels in, hexadecimal."""
 
@@ -59,20 +63,20 @@ class App:
 
     def to_record(self) -> dict[str, Any]:
         """The application as plain values."""
-        record = {
-            name: getattr(self, name) for name in ("name", "codec", "input", "objective", "mapper", "digest")
-        }
+        plain = ("name", "codec", "input", "objective", "mapper", "namespace_prefix", "digest")
+        record = {name: getattr(self, name) for name in plain}
         record["node_map"] = dict(self.node_map)
         record["entries"] = list(self.graph.entries)
-        record["tasks"] = [asdict(task) for task in self.graph.tasks.values()]
+        record["tasks"] = [task.to_record() for task in self.graph.tasks.values()]
         record["sources"] = [asdict(source) for source in self.sources]
         record["limits"] = asdict(self.limits)
+        record["ports"] = [list(pair) for pair in self.ports]
         return record
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> App:
         """Read a record; raises KeyError, TypeError or ValueError on one that is not an application."""
-        tasks = [Task(**{**task, "children": tuple(task["children"])}) for task in record["tasks"]]
+        tasks = [Task.from_record(task) for task in record["tasks"]]
         sources = [SourceTask(**{**task, "children": tuple(task["children"])}) for task in record["sources"]]
         graph = TaskGraph({task.name: task for task in tasks}, tuple(record["entries"]))
         return cls(
@@ -85,5 +89,7 @@ class App:
             node_map=record["node_map"],
             sources=tuple(sources),
             limits=Limits(**record["limits"]),
+            ports=tuple((service, container) for service, container in record.get("ports", ())),
+            namespace_prefix=record.get("namespace_prefix", ""),
             digest=record["digest"],
         )

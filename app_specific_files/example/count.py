@@ -1,0 +1,5 @@
+"""How many words there are."""
+
+
+def process(words, ctx):
+    return len(words)

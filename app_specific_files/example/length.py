@@ -1,0 +1,5 @@
+"""The longest word."""
+
+
+def process(words, ctx):
+    return max(words, key=len)

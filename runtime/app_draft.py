@@ -1,0 +1,146 @@
+"""An application as its author wrote it: parsed, not yet known to be right. The checks read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime import app_schema
+from runtime.app_schema import parse
+from runtime.app_yaml import Findings, Keys
+
+APPLICATION: Keys = ("application",)
+TASKS: Keys = (*APPLICATION, "tasks")
+HOME_CHILDREN: Keys = (*TASKS, "home", "children")
+_EARLIER = {
+    "inputs_to_wait_for": "join: all, any, each, or a number of parents",
+    "output_policy": "route: all, round_robin or by_key",
+}
+"""Keys of Jupiter's earlier form, and what says the same today."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One DAG task as written, and where."""
+
+    at: Keys
+    keys: app_schema.TaskKeys
+    resources: app_schema.ResourceKeys
+
+    @property
+    def name(self) -> str:
+        return self.keys.name
+
+    @property
+    def children_at(self) -> Keys:
+        return (*self.at, "children")
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredSource:
+    """One non-DAG task as written, and where."""
+
+    at: Keys
+    keys: app_schema.SourceKeys
+
+    @property
+    def name(self) -> str:
+        return self.keys.name
+
+    @property
+    def children_at(self) -> Keys:
+        return (*self.at, "children")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """Everything the file says."""
+
+    folder: Path
+    name: str
+    root: app_schema.RootKeys
+    jupiter: app_schema.JupiterKeys
+    application: app_schema.ApplicationKeys
+    limits: app_schema.LimitKeys
+    home: app_schema.HomeKeys
+    tasks: tuple[Declared, ...]
+    sources: tuple[DeclaredSource, ...]
+
+    @property
+    def by_name(self) -> dict[str, Declared]:
+        """DAG tasks; of two with one name the first."""
+        found: dict[str, Declared] = {}
+        for task in self.tasks:
+            found.setdefault(task.name, task)
+        return found
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """What `home` feeds, as far as it exists, each once."""
+        known = self.by_name
+        return tuple(dict.fromkeys(child for child in self.home.children if child in known))
+
+    def children(self, task: Declared) -> tuple[str, ...]:
+        """The children of a task, as far as they exist, each once and without `home`."""
+        known = self.by_name
+        return tuple(dict.fromkeys(child for child in task.keys.children if child in known))
+
+
+def draft(folder: Path, findings: Findings) -> Draft | None:
+    """Parse the sections; None when there is no application or no list of tasks to speak of."""
+    value = findings.document.value
+    root = parse(app_schema.RootKeys, value, (), findings, slips=False)
+    if root is None:
+        return None
+    if root.application is None:
+        findings.fault((), "the key 'application' is missing; add it, with the tasks below it")
+        return None
+    jupiter = parse(app_schema.JupiterKeys, root.jupiter_config, ("jupiter_config",), findings, slips=False)
+    application = parse(app_schema.ApplicationKeys, root.application, APPLICATION, findings, slips=False)
+    if application is None:
+        return None
+    if application.tasks is None:
+        message = "the key 'tasks' is missing; add it, with home and dag_tasks below it"
+        findings.fault(APPLICATION, message)
+        return None
+    limits = parse(app_schema.LimitKeys, application.limits, (*APPLICATION, "limits"), findings)
+    tasks = parse(app_schema.TasksKeys, application.tasks, TASKS, findings)
+    home = parse(app_schema.HomeKeys, tasks.home if tasks else None, (*TASKS, "home"), findings)
+    if tasks is None:
+        return None
+    return Draft(
+        folder=folder,
+        name=folder.resolve().name if application.name is None else application.name,
+        root=root,
+        jupiter=jupiter or app_schema.JupiterKeys(),
+        application=application,
+        limits=limits or app_schema.LimitKeys(),
+        home=home or app_schema.HomeKeys(),
+        tasks=_dag_tasks(tasks.dag_tasks, findings),
+        sources=_sources(tasks.nondag_tasks, findings),
+    )
+
+
+def _dag_tasks(written: list[Any], findings: Findings) -> tuple[Declared, ...]:
+    found = []
+    for index, raw in enumerate(written):
+        at = (*TASKS, "dag_tasks", index)
+        keys = parse(app_schema.TaskKeys, raw, at, findings)
+        if keys is None:
+            continue
+        for key, today in _EARLIER.items():
+            if key in raw:
+                findings.warn((*at, key), f"'{key}' is of an earlier form and does nothing; write {today}")
+        resources = parse(app_schema.ResourceKeys, keys.resources, (*at, "resources"), findings)
+        found.append(Declared(at, keys, resources or app_schema.ResourceKeys()))
+    return tuple(found)
+
+
+def _sources(written: list[Any], findings: Findings) -> tuple[DeclaredSource, ...]:
+    found = []
+    for index, raw in enumerate(written):
+        at = (*TASKS, "nondag_tasks", index)
+        if keys := parse(app_schema.SourceKeys, raw, at, findings):
+            found.append(DeclaredSource(at, keys))
+    return tuple(found)
