@@ -1,8 +1,8 @@
 """Child processes that never outlive us, not even when we are killed with SIGKILL.
 
-Every process the project starts on a machine (the embedded server, workers, launched components) is started
-here. A child gets its own session, so that the terminal's Ctrl-C reaches only us and we can drain before we stop
-it. On Linux the kernel ends the child with its parent; elsewhere a small watchdog process does.
+Every process the project starts on a machine (embedded server, workers, components) is started here. A
+child gets its own session, so that the terminal's Ctrl-C reaches only us and we can drain before we stop it.
+On Linux the kernel ends the child with its parent; elsewhere a small watchdog process does.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The embedded nats-server: the real binary as a child process with its own store.
 
 Local mode and the tests start one; everything else connects by URL, so embedded and external servers differ
-only here. There is no `cluster` block: a lone clustered server never becomes ready. It listens on the loopback
-interface only and dies with the process that started it.
+only here. There is no `cluster` block: a lone clustered server never becomes ready. It listens on loopback
+only and dies with the process that started it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def check_port_is_free(port: int) -> None:
             probe.bind((HOST, port))
         except OSError as exc:
             raise UsageError(
-                f"port {port} on {HOST} cannot be used ({exc.strerror}): stop what listens there or choose another"
+                f"port {port} on {HOST} cannot be used ({exc.strerror}): choose another or free it"
             ) from exc
 
 

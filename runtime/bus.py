@@ -1,0 +1,320 @@
+"""The bus: one NATS connection with typed errors, our own publisher and our own pull loop.
+
+The only importer of `nats`. Of nats-py we use the connection: handshake, TLS, keys, server pool, reconnecting,
+replaying subscriptions. Reading, writing and answering are ours: its per-message task, its `publish_async` (which
+never resolves on an error) and its `fetch` (which orphans pulls) are not used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import ParseResult
+
+from nats.aio.client import Client, Server, Srv
+from nats.aio.transport import TcpTransport
+
+from runtime.bus_core import CLOSE_GRACE_S, Core, Route
+from runtime.errors import TransportError
+from runtime.wire import WireParser
+
+logger = logging.getLogger(__name__)
+
+READ_BYTES = 256 << 10
+WRITE_HIGH_WATER_BYTES = 1 << 20
+RECONNECT_FIRST_S = 0.05
+RECONNECT_MOST_S = 2.0
+
+
+class _Tcp(TcpTransport):
+    """nats-py's transport with larger buffers, and an end that does not wait for the peer."""
+
+    async def settle(self) -> None:
+        """Wait until the socket took most of what was written."""
+        if self._io_writer is not None:
+            await self._io_writer.drain()
+
+    def write_all(self, data: list[bytes]) -> None:
+        """Hand it to the socket in one go."""
+        if self._io_writer is not None:
+            self._io_writer.writelines(data)
+
+    def abort(self) -> None:
+        """Drop the socket with what it still holds: a closed one waits for a peer that may never read."""
+        if self._io_writer is not None:
+            self._io_writer.transport.abort()
+
+    async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
+        self.abort()  # nats-py leaves the socket of a failed handshake open
+        await super().connect(uri, READ_BYTES, connect_timeout)
+        assert self._io_writer is not None
+        self._io_writer.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What the socket has not taken yet."""
+        return 0 if self._io_writer is None else self._io_writer.transport.get_write_buffer_size()
+
+
+class _Client(Client):
+    """nats-py's client with another read loop and write path, and without its ways of giving up."""
+
+    def __init__(self, write_buffer_bytes: int) -> None:
+        super().__init__()
+        self.core: Core | None = None
+        self.last_problem: Exception | None = None
+        self.handler_errors = 0
+        self._routes: dict[int, Route] = {}
+        self._write_bound_bytes = write_buffer_bytes
+        self._flush_planned = False
+        self._tcp = _Tcp()  # type: ignore[no-untyped-call] # nats-py's transport is not annotated
+        self._transport = self._tcp
+        self._parser = WireParser(self._dispatch)
+        self._up = asyncio.Event()
+
+    # What runtime.bus_core.Link asks for.
+    @property
+    def max_payload_bytes(self) -> int:
+        return self._max_payload
+
+    @property
+    def is_up(self) -> bool:
+        return self._status == Client.CONNECTED
+
+    def write(self, data: bytes) -> bool:
+        size_bytes = self._pending_data_size + len(data)
+        if size_bytes > self._write_bound_bytes:
+            return False
+        self._pending.append(data)
+        self._pending_data_size = size_bytes
+        if not self._flush_planned:
+            self._flush_planned = True
+            asyncio.get_running_loop().call_soon(self._flush_now)
+        return True
+
+    async def drain(self) -> None:
+        self._flush_now()
+        while not self.is_closed:
+            if self.is_up:
+                with contextlib.suppress(OSError, RuntimeError):
+                    await self._tcp.settle()
+                    if self._pending_data_size == 0:
+                        return
+                await asyncio.sleep(0.001)
+            elif self._pending_data_size < self._write_bound_bytes // 2:
+                return
+            else:
+                await self._up.wait()
+
+    async def round_trip(self, timeout_s: float) -> bool:
+        if not self.is_up:
+            return False
+        # Not nats-py's `_send_ping`, which overtakes what is in the buffer.
+        pong: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._pongs.append(pong)
+        self._pending.append(b"PING\r\n")
+        self._flush_now()
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await pong
+        except TimeoutError:
+            return False
+
+    async def add_route(self, subject: str, route: Route) -> int:
+        subscription = await self.subscribe(subject)
+        sid: int = subscription._id
+        self._routes[sid] = route
+        return sid
+
+    async def drop_route(self, sid: int) -> None:
+        self._routes.pop(sid, None)
+        self._remove_sub(sid)
+        if not self.is_closed:
+            await self._send_unsubscribe(sid)
+
+    # Instead of nats-py's own.
+    def _dispatch(self, sid: int, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
+        route = self._routes.get(sid)
+        if route is None:
+            return
+        try:
+            route(subject, reply, block, payload)
+        except (Exception, asyncio.CancelledError):
+            # Nobody can cancel a synchronous call: a cancellation here is a future's, taken by mistake.
+            self.handler_errors += 1
+            logger.exception("the handler of %s raised; the message is gone", subject.decode())
+
+    def _flush_now(self) -> None:
+        self._flush_planned = False
+        if not self._pending or not self.is_up:
+            return  # a new connection flushes by itself, behind the subscriptions
+        if self._tcp.unsent_bytes > self._write_bound_bytes:
+            # A reader that slow holds us to the bound: what does not fit is refused in `write`.
+            self._flush_planned = True
+            asyncio.get_running_loop().call_later(0.01, self._flush_now)
+            return
+        pending, self._pending, self._pending_data_size = self._pending, [], 0
+        with contextlib.suppress(OSError, RuntimeError):  # closing: the read loop sees it and reconnects
+            self._tcp.write_all(pending)
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        s.last_attempt = time.monotonic()
+        await self._tcp.connect(s.uri, READ_BYTES, self.options["connect_timeout"])
+
+    async def _process_connect_init(self) -> None:
+        self._parser.reset()
+        await super()._process_connect_init()
+        if self.core is not None:
+            self.core.connection_made()
+
+    async def _read_loop(self) -> None:
+        tcp = self._tcp
+        try:
+            while not (self.is_closed or self.is_reconnecting):
+                data = await tcp.read(READ_BYTES)
+                if not data:
+                    raise ConnectionResetError("the server closed the connection")
+                for line in self._parser.feed(data):
+                    await self._control(line)
+        except Exception as exc:
+            # Whatever it is, a dead read loop would be a client that silently hears nothing any more.
+            await self._process_op_err(exc)
+
+    async def _control(self, line: bytes) -> None:
+        if line == b"PING":
+            await self._process_ping()
+        elif line == b"PONG":
+            self._pings_outstanding = 0
+            if self._pongs:
+                pong = self._pongs.pop(0)
+                if not pong.done():  # its waiter may have given up
+                    pong.set_result(True)
+        elif line.startswith(b"INFO "):
+            await self._process_info(json.loads(line[5:]))
+        elif line.startswith(b"-ERR"):
+            # Where it is fatal the server closes the connection, and we reconnect; nats-py would stop for good.
+            problem = line[4:].strip().decode("utf-8", "replace")
+            self.last_problem = TransportError(f"the server says: {problem}")
+            logger.warning("the NATS server says: %s", problem)
+
+    async def _process_op_err(self, e: Exception) -> None:
+        if self.is_closed or self.is_reconnecting:
+            return
+        logger.info("connection to NATS lost: %s", e)
+        self._tcp.abort()
+        self._up.clear()
+        await super()._process_op_err(e)
+        if self.core is not None:
+            self.core.connection_lost()
+
+    async def _attempt_reconnect(self) -> None:
+        while not self.is_closed:
+            try:
+                await super()._attempt_reconnect()
+                return
+            except Exception:
+                logger.exception("reconnecting to NATS failed in an unexpected way; trying again")
+                await asyncio.sleep(RECONNECT_MOST_S)
+
+
+def _pace(servers: list[Server], info: dict[str, Any]) -> tuple[Server | None, float]:
+    """Which server to try next, and when: the least tried one, after short jittered waits."""
+    server = min(servers, key=lambda server: server.reconnects)
+    longest_s = min(RECONNECT_MOST_S, RECONNECT_FIRST_S * 2 ** min(server.reconnects, 10))
+    return server, random.uniform(0.3, 1.0) * longest_s
+
+
+class Bus(Core):
+    """One connection to NATS; made by `connect`."""
+
+
+@contextlib.asynccontextmanager
+async def connect(
+    url: str | list[str],
+    *,
+    name: str,
+    inbox_prefix: str = "_INBOX",
+    user_credentials: str | None = None,
+    nkey_seed: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    connect_timeout_s: float = 5.0,
+    ping_interval_s: float = 10.0,
+    write_buffer_bytes: int = 64 << 20,
+) -> AsyncIterator[Bus]:
+    """A bus that reconnects for ever once it was connected. Raises `TransportError` when the first try fails."""
+    client = _Client(write_buffer_bytes)
+
+    async def on_error(error: Exception) -> None:
+        client.last_problem = error
+        logger.debug("nats: %s", error)
+
+    async def on_reconnected() -> None:
+        client._up.set()
+        if client.core is not None:
+            client.core.connection_ready()
+
+    options: dict[str, Any] = {
+        "servers": url,
+        "name": name,
+        "error_cb": on_error,
+        "reconnected_cb": on_reconnected,
+        "reconnect_to_server_handler": _pace,
+        "reconnect_time_wait": 0.1,
+        "max_reconnect_attempts": -1,
+        "ping_interval": ping_interval_s,
+        "max_outstanding_pings": 2,
+        "pending_size": 2 * write_buffer_bytes,
+        "flusher_queue_size": 1 << 16,
+        "inbox_prefix": inbox_prefix,
+        "user_credentials": user_credentials,
+        "nkeys_seed_str": nkey_seed,
+        "tls": tls,
+    }
+    try:
+        await _first_connection(client, options, connect_timeout_s)
+        bus = Bus(client, inbox_prefix)
+        client.core = bus
+        bus.connection_made()
+        await bus.open()
+        try:
+            yield bus
+        finally:
+            await bus.drain_and_close()
+    finally:
+        await _close(client)
+
+
+async def _first_connection(client: _Client, options: dict[str, Any], timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await client.connect(**options)
+            if client.is_up:
+                client._up.set()
+            await client._up.wait()  # the server may have answered and closed the connection at once
+    except Exception as exc:
+        reason = client.last_problem or exc
+        raise TransportError(
+            f"cannot reach NATS at {options['servers']} within {timeout_s:g} s ({reason}): "
+            "start the server there, or correct the address"
+        ) from exc
+
+
+async def _close(client: _Client) -> None:
+    """Never raises, never hangs: a half-open socket is aborted."""
+    tasks = [client._reading_task, client._ping_interval_task, client._flusher_task, client._reconnection_task]
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(CLOSE_GRACE_S):
+            if not client.is_up:
+                client._tcp.abort()
+            await client.close()
+    client._tcp.abort()
+    client._up.set()  # wakes whoever waited for the connection
+    client._routes.clear()
+    await asyncio.gather(*[task for task in tasks if task is not None], return_exceptions=True)

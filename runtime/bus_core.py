@@ -1,0 +1,315 @@
+"""Publish, subscribe, request and store over one connection; what the connection is made of is `runtime.bus`'s.
+
+Everything here is synchronous up to the write buffer: publishing is one append, and a handler is called straight
+from the read loop. A handler only hands over; what it raises is logged and counted and ends nothing.
+Closure is an event: every parked await wakes with `BusClosed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from runtime.bus_errors import (
+    BusClosed,
+    BusFault,
+    ConnectionLost,
+    NoResponders,
+    PayloadSizeError,
+    RequestTimeout,
+    StoreTimeout,
+    WriteBufferFull,
+    refusal,
+)
+from runtime.message import (
+    Message,
+    Outgoing,
+    PubAck,
+    encode_acknowledgement,
+    encode_headers,
+    encode_publish,
+)
+from runtime.publisher import TICK_S, PendingAnswers
+
+logger = logging.getLogger(__name__)
+
+Route = Callable[[bytes, bytes, bytes, bytes], None]
+"""Takes (subject, reply, header block, payload) in the read loop."""
+Handler = Callable[[Message], None]
+
+CLOSE_GRACE_S = 2.0
+
+
+class Link(Protocol):
+    """The connection, as this module needs it."""
+
+    handler_errors: int
+
+    @property
+    def max_payload_bytes(self) -> int: ...
+    @property
+    def is_up(self) -> bool: ...
+    def write(self, data: bytes) -> bool: ...
+    async def drain(self) -> None: ...
+    async def round_trip(self, timeout_s: float) -> bool: ...
+    async def add_route(self, subject: str, route: Route) -> int: ...
+    async def drop_route(self, sid: int) -> None: ...
+
+
+class Subscription:
+    """Interest in a subject, until `unsubscribe`; it survives reconnections."""
+
+    def __init__(self, core: Core, sid: int) -> None:
+        self._core = core
+        self._sid = sid
+
+    async def unsubscribe(self) -> None:
+        """No message is handed over after this was called."""
+        await self._core.link.drop_route(self._sid)
+
+
+class Core:
+    """The part of the bus that knows subjects and acknowledgements, but no streams."""
+
+    def __init__(self, link: Link, inbox_prefix: str) -> None:
+        self.link = link
+        self.connections = 0
+        """How many connections there have been; grows before the first message of a new one is handed over."""
+        self.refused_writes = 0
+        """Messages dropped because the write buffer was at its bound."""
+        self.closed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._inbox = f"{inbox_prefix}.{secrets.token_hex(8)}."
+        self._inbox_bytes = len(self._inbox)
+        self._last_token = 0
+        self._stores: PendingAnswers[asyncio.Future[PubAck]] = PendingAnswers()
+        self._requests: dict[bytes, asyncio.Future[Message]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._on_reconnect: list[Callable[[], None]] = []
+        self._on_close: list[Callable[[], None]] = []
+
+    async def open(self) -> None:
+        """Listen for answers; called once, on the first connection."""
+        await self.link.add_route(self._inbox + "*", self._on_answer)
+
+    # Core messages.
+    def publish(self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None, reply: str = "") -> bool:
+        """Hand one message to the write buffer; False when that is full and the message was dropped.
+
+        While the connection is down messages wait in the buffer (`write_buffer_bytes`) and leave after it is
+        back. There is no promise: what was under way when a connection ended is gone.
+        """
+        block = encode_headers(headers) if headers else b""
+        return self._write(self._encode(subject, payload, block, reply))
+
+    def send(self, subject: str, payload: bytes, reply: str = "") -> bool:
+        """`publish` without headers."""
+        return self._write(self._encode(subject, payload, b"", reply))
+
+    def send_many(self, messages: Iterable[tuple[str, bytes]]) -> bool:
+        """Many messages in one write: all of them, or none."""
+        return self._write(b"".join([self._encode(subject, payload) for subject, payload in messages]))
+
+    async def drain_writes(self) -> None:
+        """Wait until the socket has taken most of what was written: back-pressure."""
+        await self.link.drain()
+
+    async def flush(self, timeout_s: float = 10.0) -> bool:
+        """Wait until the server has read all that was written; False when it did not say so in time."""
+        return await self.link.round_trip(timeout_s)
+
+    async def subscribe(self, subject: str, handler: Handler) -> Subscription:
+        """Call `handler` for every message; when this returns, the server knows of the interest."""
+
+        def route(name: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
+            handler(Message(name.decode(), payload, block, reply.decode()))
+
+        sid = await self.link.add_route(subject, route)
+        await self.link.round_trip(CLOSE_GRACE_S)
+        return Subscription(self, sid)
+
+    async def request(
+        self, subject: str, payload: bytes, timeout_s: float, headers: Mapping[str, str] | None = None
+    ) -> Message:
+        """One question, one answer. Raises `NoResponders`, `RequestTimeout` (also when the connection ends)."""
+        self._raise_if_closed()
+        token = self._next_token("r")
+        future: asyncio.Future[Message] = self._loop.create_future()
+        self._requests[token.encode()] = future
+        try:
+            if not self.publish(subject, payload, headers, self._inbox + token):
+                raise WriteBufferFull("the write buffer is full: the connection is down or slow")
+            async with asyncio.timeout(timeout_s):
+                answer = await future
+        except TimeoutError as exc:
+            if isinstance(exc, BusFault):
+                raise
+            raise RequestTimeout(f"no answer on {subject} within {timeout_s:g} s") from None
+        finally:
+            del self._requests[token.encode()]
+        if answer.status == 503:
+            raise NoResponders(f"nobody answers on {subject}")
+        return answer
+
+    # Stored messages.
+    def store(
+        self,
+        subject: str,
+        payload: bytes,
+        headers: Mapping[str, str] | None = None,
+        deadline_s: float = 5.0,
+    ) -> asyncio.Future[PubAck]:
+        """Store one message; the future always resolves: `PubAck`, or an error of `runtime.bus_errors`.
+
+        `StoreTimeout` and `ConnectionLost` mean *unknown*: store again with the same id.
+        """
+        future, data = self._prepare(subject, payload, headers, deadline_s)
+        self._write_stores(data, (future,))
+        return future
+
+    def store_many(self, messages: Sequence[Outgoing], deadline_s: float = 5.0) -> list[asyncio.Future[PubAck]]:
+        """`store` for many messages in one write."""
+        prepared = [self._prepare(m.subject, m.payload, m.headers, deadline_s) for m in messages]
+        futures = [future for future, _ in prepared]
+        self._write_stores(b"".join([data for _, data in prepared]), futures)
+        return futures
+
+    def acknowledge(self, replies: Iterable[str]) -> bool:
+        """Acknowledge deliveries, many per write. Lost ones come again: the consumer redelivers."""
+        return self._write(b"".join([encode_acknowledgement(reply) for reply in replies]))
+
+    # The connection's life.
+    def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` after every new connection but the first; returns what undoes it."""
+        self._on_reconnect.append(callback)
+        return lambda: self._on_reconnect.remove(callback) if callback in self._on_reconnect else None
+
+    def connection_made(self) -> None:
+        """The link has a new connection; nothing came over it yet."""
+        self.connections += 1
+
+    def connection_ready(self) -> None:
+        """Subscriptions are in force again on a new connection."""
+        for callback in list(self._on_reconnect):
+            self.call_safely(callback)
+
+    def connection_lost(self) -> None:
+        """Answers to what was written will not come any more."""
+        self._fail_all(lambda: ConnectionLost("the connection ended before the answer came"))
+
+    def call_safely(self, callback: Callable[..., None], *arguments: object) -> None:
+        """Somebody else's code: what it raises is logged and counted."""
+        try:
+            callback(*arguments)
+        except Exception:
+            self.link.handler_errors += 1
+            logger.exception("a callback of the bus raised")
+
+    async def drain_and_close(self) -> None:
+        """Wait a little for acknowledgements under way, let the server read the rest, wake everybody."""
+        try:
+            async with asyncio.timeout(CLOSE_GRACE_S):
+                stores = self._stores.entries()
+                if stores and self.link.is_up:
+                    await asyncio.wait(stores)
+                await self.link.round_trip(CLOSE_GRACE_S)
+        except TimeoutError:
+            logger.warning("closing with %d stores unanswered", len(self._stores))
+        finally:
+            self.closed.set()
+            for callback in self._on_close:
+                self.call_safely(callback)
+            self._fail_all(lambda: BusClosed("the bus is closed"))
+            if self._timer is not None:
+                self._timer.cancel()
+
+    # Inside.
+    def _raise_if_closed(self) -> None:
+        if self.closed.is_set():
+            raise BusClosed("the bus is closed")
+
+    def _next_token(self, kind: str) -> str:
+        self._last_token += 1
+        return f"{kind}{self._last_token:x}"
+
+    def _encode(self, subject: str, payload: bytes, block: bytes = b"", reply: str = "") -> bytes:
+        size_bytes = len(payload) + len(block)
+        if size_bytes > self.link.max_payload_bytes:
+            limit = self.link.max_payload_bytes
+            raise PayloadSizeError(f"a message of {size_bytes} bytes on {subject}: the server takes {limit}")
+        return encode_publish(subject, payload, block, reply)
+
+    def _write(self, data: bytes) -> bool:
+        if self.closed.is_set():
+            raise BusClosed("the bus is closed")
+        if self.link.write(data):
+            return True
+        self.refused_writes += 1
+        return False
+
+    def _prepare(
+        self, subject: str, payload: bytes, headers: Mapping[str, str] | None, deadline_s: float
+    ) -> tuple[asyncio.Future[PubAck], bytes]:
+        token = self._next_token("s")
+        block = encode_headers(headers) if headers else b""
+        data = self._encode(subject, payload, block, self._inbox + token)
+        future: asyncio.Future[PubAck] = self._loop.create_future()
+        self._stores.add(token.encode(), future, self._loop.time() + deadline_s)
+        return future, data
+
+    def _write_stores(self, data: bytes, futures: Iterable[asyncio.Future[PubAck]]) -> None:
+        if self.closed.is_set() or not self.link.write(data):
+            error: BusFault = WriteBufferFull("the write buffer is full: the connection is down or slow")
+            if self.closed.is_set():
+                error = BusClosed("the bus is closed")
+            for future in futures:
+                _fail(future, error)
+        elif self._timer is None:
+            self._timer = self._loop.call_later(TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        for future in self._stores.expired(self._loop.time()):
+            _fail(future, StoreTimeout("no acknowledgement in time: the message may or may not be stored"))
+        self._timer = self._loop.call_later(TICK_S, self._tick) if len(self._stores) else None
+
+    def _fail_all(self, error: Callable[[], BusFault]) -> None:
+        for store in self._stores.take_all():
+            _fail(store, error())
+        for request in list(self._requests.values()):
+            _fail(request, error())
+
+    def _on_answer(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
+        token = subject[self._inbox_bytes :]
+        store = self._stores.take(token)
+        if store is not None:
+            if not store.done():
+                _resolve(store, block, payload)
+            return
+        request = self._requests.get(token)
+        if request is not None and not request.done():
+            request.set_result(Message(subject.decode(), payload, block, reply.decode()))
+
+
+def _fail(future: asyncio.Future[PubAck] | asyncio.Future[Message], error: BusFault) -> None:
+    if not future.done():
+        future.set_exception(error)
+        # Asking marks it as seen: thousands that fail together must not fill the log when nobody looks.
+        future.exception()
+
+
+def _resolve(future: asyncio.Future[PubAck], block: bytes, payload: bytes) -> None:
+    """Only the one form a stored message is answered with is taken for an acknowledgement."""
+    if payload.startswith(b'{"stream":') and b'"error"' not in payload:
+        future.set_result(PubAck(payload))
+    elif not payload and Message("", b"", block).status == 503:
+        _fail(future, NoResponders("no stream takes this subject right now"))
+    else:
+        try:
+            error = json.loads(payload)["error"]
+            _fail(future, refusal(error.get("err_code", 0), error.get("description", "")))
+        except (ValueError, LookupError, AttributeError, TypeError):
+            _fail(future, refusal(0, f"not an acknowledgement: {payload[:100]!r}"))
