@@ -91,6 +91,7 @@ class Core:
         self._timer: asyncio.TimerHandle | None = None
         self._on_reconnect: list[Callable[[], None]] = []
         self._on_close: list[Callable[[], None]] = []
+        self._inboxes = 0
 
     async def open(self) -> None:
         """Listen for answers; called once, on the first connection."""
@@ -188,6 +189,17 @@ class Core:
         self._on_reconnect.append(callback)
         return lambda: self._on_reconnect.remove(callback) if callback in self._on_reconnect else None
 
+    def on_close(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` when the bus closes; returns what undoes it."""
+        self._on_close.append(callback)
+        return lambda: self._on_close.remove(callback) if callback in self._on_close else None
+
+    def new_inbox(self) -> str:
+        """A reply subject of our own, under the inbox prefix."""
+        # One token more than the subscription for answers covers.
+        self._inboxes += 1
+        return f"{self._inbox}p.{self._inboxes}"
+
     def connection_made(self) -> None:
         """The link has a new connection; nothing came over it yet."""
         self.connections += 1
@@ -221,7 +233,7 @@ class Core:
             logger.warning("closing with %d stores unanswered", len(self._stores))
         finally:
             self.closed.set()
-            for callback in self._on_close:
+            for callback in list(self._on_close):
                 self.call_safely(callback)
             self._fail_all(lambda: BusClosed("the bus is closed"))
             if self._timer is not None:

@@ -1,0 +1,237 @@
+"""Streams and consumers on the bus: made, read, purged and pulled from.
+
+Management calls are JSON requests to `$JS.API`. Each is idempotent, so each is repeated while the server does not
+answer or is not ready, until its deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from runtime.bus_core import Core
+from runtime.bus_errors import (
+    CONSUMER_NOT_FOUND,
+    MESSAGE_NOT_FOUND,
+    NOT_READY,
+    STREAM_NAME_IN_USE,
+    STREAM_NOT_FOUND,
+    ApiError,
+    NoResponders,
+    RequestTimeout,
+    StoreTimeout,
+    StreamFull,
+    WriteBufferFull,
+)
+from runtime.message import Delivery, Message, PubAck, StoredMessage, parse_headers
+from runtime.pulling import Pull
+from runtime.streams import ConsumerSpec, ConsumerState, StreamSpec, StreamState, changes, parse_time_s
+
+API_DEADLINE_S = 10.0
+API_ATTEMPT_S = 2.0
+BACK_OFF_FIRST_S = 0.02
+BACK_OFF_MOST_S = 1.0
+
+
+class Streams(Core):
+    """What the bus knows of JetStream."""
+
+    async def api(self, name: str, body: object = None, deadline_s: float = API_DEADLINE_S) -> dict[str, Any]:
+        """One management call. Raises `ApiError`, or the last transport error when the deadline passed."""
+        payload = b"" if body is None else json.dumps(body).encode()
+        end_s = self._loop.time() + deadline_s
+        back_off_s = BACK_OFF_FIRST_S
+        while True:
+            try:
+                answer = await self.request(f"$JS.API.{name}", payload, min(API_ATTEMPT_S, deadline_s))
+                fields: dict[str, Any] = json.loads(answer.payload)
+                error = fields.get("error")
+                if error is None:
+                    return fields
+                raise ApiError(name, error.get("err_code", 0), error.get("description", ""))
+            except (NoResponders, RequestTimeout, WriteBufferFull, ApiError) as exc:
+                if isinstance(exc, ApiError) and exc.code not in NOT_READY:
+                    raise
+                if self._loop.time() + back_off_s > end_s:
+                    raise
+            await asyncio.sleep(back_off_s * random.uniform(0.5, 1.0))
+            back_off_s = min(BACK_OFF_MOST_S, 2 * back_off_s)
+
+    async def ensure_stream(self, spec: StreamSpec) -> StreamState:
+        """Create the stream and its consumers, or bring them to this form; safe to call from many at once."""
+        wanted = spec.to_config()
+        while True:
+            try:
+                info = await self.api(f"STREAM.INFO.{spec.name}")
+                updated = changes(info["config"], wanted)
+                if updated is not None:
+                    info = await self.api(f"STREAM.UPDATE.{spec.name}", updated)
+                break
+            except ApiError as exc:
+                if exc.code != STREAM_NOT_FOUND:
+                    raise
+            try:
+                info = await self.api(f"STREAM.CREATE.{spec.name}", wanted)
+                break
+            except ApiError as exc:
+                if exc.code != STREAM_NAME_IN_USE:
+                    raise  # somebody created it in between: look again
+        for consumer in spec.consumers:
+            await self._ensure_consumer(spec.name, consumer)
+        return StreamState.read(info)
+
+    async def delete_stream(self, name: str) -> bool:
+        """Delete with all it holds; False when there was none."""
+        return await self._unless_missing(f"STREAM.DELETE.{name}") is not None
+
+    async def stream_state(self, name: str) -> StreamState | None:
+        """None when there is no such stream."""
+        info = await self._unless_missing(f"STREAM.INFO.{name}")
+        return None if info is None else StreamState.read(info)
+
+    async def ensure_consumer(
+        self,
+        stream: str,
+        name: str,
+        ack_wait_s: float = 30.0,
+        max_ack_pending: int = -1,
+        filter_subject: str = "",
+        acknowledge: Literal["explicit", "none"] = "explicit",
+    ) -> ConsumerState:
+        """Create the durable pull consumer, or bring it to this form."""
+        spec = ConsumerSpec(
+            name=name,
+            ack_wait_s=ack_wait_s,
+            max_ack_pending=max_ack_pending,
+            filter_subject=filter_subject,
+            acknowledge=acknowledge,
+        )
+        return await self._ensure_consumer(stream, spec)
+
+    async def _ensure_consumer(self, stream: str, spec: ConsumerSpec) -> ConsumerState:
+        # Without an action the server creates or updates; with a filter the subject must name it.
+        name = f"CONSUMER.CREATE.{stream}.{spec.name}"
+        if spec.filter_subject:
+            name += f".{spec.filter_subject}"
+        body = {"stream_name": stream, "config": spec.to_config()}
+        return ConsumerState.read(await self.api(name, body))
+
+    async def delete_consumer(self, stream: str, name: str) -> bool:
+        """False when there was none."""
+        return await self._unless_missing(f"CONSUMER.DELETE.{stream}.{name}") is not None
+
+    async def consumer_state(self, stream: str, name: str) -> ConsumerState | None:
+        """None when there is no such consumer."""
+        info = await self._unless_missing(f"CONSUMER.INFO.{stream}.{name}")
+        return None if info is None else ConsumerState.read(info)
+
+    async def purge(self, stream: str, subject: str | None = None, up_to_sequence: int | None = None) -> int:
+        """Drop messages, of one subject or all, up to and with a sequence or all; returns how many."""
+        body: dict[str, Any] = {}
+        if subject is not None:
+            body["filter"] = subject
+        if up_to_sequence is not None:
+            body["seq"] = up_to_sequence + 1
+        return int((await self.api(f"STREAM.PURGE.{stream}", body)).get("purged", 0))
+
+    async def get_message(self, stream: str, sequence: int) -> StoredMessage | None:
+        """The message at a sequence, read from the leader; None when it is not there any more."""
+        return await self._get(stream, {"seq": sequence})
+
+    async def leader_last_message(self, stream: str, subject: str) -> StoredMessage | None:
+        """`last_message` as the stream's leader knows it: never behind, but it needs a leader."""
+        return await self._get(stream, {"last_by_subj": subject})
+
+    async def last_message(self, stream: str, subject: str, timeout_s: float = API_DEADLINE_S) -> StoredMessage | None:
+        """The last message of a subject, read from any replica (direct get); None when there is none."""
+        end_s = self._loop.time() + timeout_s
+        back_off_s = BACK_OFF_FIRST_S
+        while True:
+            try:
+                answer = await self.request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", API_ATTEMPT_S)
+                return None if answer.status == 404 else stored_message(answer)
+            except (NoResponders, RequestTimeout, WriteBufferFull):
+                if self._loop.time() + back_off_s > end_s:
+                    raise
+            await asyncio.sleep(back_off_s)
+            back_off_s = min(BACK_OFF_MOST_S, 2 * back_off_s)
+
+    async def store_until(
+        self,
+        subject: str,
+        payload: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        deadline_s: float = 30.0,
+        attempt_s: float = 5.0,
+    ) -> PubAck:
+        """`store`, again and again with the same headers, while the outcome is unknown or the stream is full.
+
+        Exactly one copy only with an id (`Nats-Msg-Id`) or an expected sequence in the headers.
+        """
+        end_s = self._loop.time() + deadline_s
+        back_off_s = BACK_OFF_FIRST_S
+        while True:
+            try:
+                return await self.store(subject, payload, headers, attempt_s)
+            except (StoreTimeout, RequestTimeout, NoResponders, StreamFull, WriteBufferFull):
+                if self._loop.time() + back_off_s > end_s:
+                    raise
+            await asyncio.sleep(back_off_s * random.uniform(0.5, 1.0))
+            back_off_s = min(BACK_OFF_MOST_S, 2 * back_off_s)
+
+    async def reset_consumer(self, stream: str, name: str) -> ConsumerState:
+        """Deliver again, at once, everything that was delivered and not acknowledged."""
+        return ConsumerState.read(await self.api(f"CONSUMER.RESET.{stream}.{name}", {}))
+
+    async def pull(
+        self,
+        stream: str,
+        consumer: str,
+        handler: Callable[[Delivery], None],
+        heartbeat_s: float = 5.0,
+        expires_s: float = 30.0,
+    ) -> Pull:
+        """A standing pull: nothing comes before `want` was called. It survives reconnections."""
+        pull = Pull(self, stream, consumer, handler, heartbeat_s, expires_s)
+        await pull.start()
+        return pull
+
+    async def _unless_missing(self, name: str) -> dict[str, Any] | None:
+        try:
+            return await self.api(name)
+        except ApiError as exc:
+            if exc.code in (STREAM_NOT_FOUND, CONSUMER_NOT_FOUND):
+                return None
+            raise
+
+    async def _get(self, stream: str, body: dict[str, Any]) -> StoredMessage | None:
+        try:
+            message = (await self.api(f"STREAM.MSG.GET.{stream}", body))["message"]
+        except ApiError as exc:
+            if exc.code == MESSAGE_NOT_FOUND:
+                return None
+            raise
+        block = base64.b64decode(message.get("hdrs") or "")
+        return StoredMessage(
+            subject=message["subject"],
+            payload=base64.b64decode(message.get("data") or ""),
+            headers=parse_headers(block),
+            sequence=message["seq"],
+            timestamp_s=parse_time_s(message["time"]),
+        )
+
+
+def stored_message(answer: Message) -> StoredMessage:
+    """A direct get's answer: the message with its place in headers of the server's."""
+    headers = dict(answer.headers)
+    subject = headers.pop("Nats-Subject")
+    sequence = int(headers.pop("Nats-Sequence"))
+    timestamp_s = parse_time_s(headers.pop("Nats-Time-Stamp"))
+    for name in ("Nats-Stream", "Nats-Num-Pending", "Nats-Last-Sequence", "Nats-UpTo-Sequence"):
+        headers.pop(name, None)
+    return StoredMessage(subject, answer.payload, headers, sequence, timestamp_s)
