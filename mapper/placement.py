@@ -13,15 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mapper.feasible import Domains
-from mapper.problem import BoolArray, FloatArray, Problem, ProblemError
+from mapper.guard import DeadEnd, Guard, guarded
+from mapper.problem import BoolArray, FloatArray, Problem
 from mapper.ranks import TIE_RATIO
 from mapper.schedule import Schedule, timelines
-
-
-class _DeadEnd(Exception):  # noqa: N818 - internal signal, never seen by a user
-    def __init__(self, task: int) -> None:
-        self.task = task
 
 
 def place_in_order(
@@ -30,37 +25,15 @@ def place_in_order(
     *,
     bias_s: FloatArray | None = None,
     only: BoolArray | None = None,
-    limits: Sequence[int] | None = None,
+    room: Sequence[int] | None = None,
 ) -> Schedule:
     """Schedule the tasks in `order` (parents first), each where finish time + `bias_s[task, node]` is least.
 
     Ties go to the node with the least work so far, then to the first declared. `only` narrows the nodes of a
-    task where it can, `limits` is the most tasks per node while others have room. Raises ProblemError naming
-    the task when no mapping is possible.
+    task where it can. `room` is how many tasks that have a choice each node should take; where all are full, the
+    least overfull take more. Raises ProblemError naming the task when no mapping is possible.
     """
-    if problem.is_fully_linked:
-        return _Placement(problem, None, bias_s, only, limits).run(order)
-    for is_complete in (False, True):
-        guard = _Guard(problem, is_complete)
-        try:
-            return _Placement(problem, guard, bias_s, only, limits).run(order)
-        except _DeadEnd as dead_end:
-            task = problem.tasks[dead_end.task]
-    raise ProblemError(
-        [f"links: no mapping was found: no node is left for task {task} that has all the links it needs"]
-    )
-
-
-class _Guard:
-    """Refuses a choice that leaves a later task without a node."""
-
-    def __init__(self, problem: Problem, is_complete: bool) -> None:
-        pairs = [(edge.source, edge.target) for edge in problem.edges]
-        self._domains = Domains(problem.allowed, problem.linked, pairs)
-        self._is_complete = is_complete
-
-    def accepts(self, task: int, node: int) -> bool:
-        return self._domains.fix(task, node, complete=self._is_complete)
+    return guarded(problem, lambda guard: _Placement(problem, guard, bias_s, only, room).run(order))
 
 
 class _Placement:
@@ -69,15 +42,16 @@ class _Placement:
     def __init__(
         self,
         problem: Problem,
-        guard: _Guard | None,
+        guard: Guard,
         bias_s: FloatArray | None,
         only: BoolArray | None,
-        limits: Sequence[int] | None,
+        room: Sequence[int] | None,
     ) -> None:
         task_count, node_count = problem.compute_s.shape
         self._problem, self._guard, self._bias_s, self._only = problem, guard, bias_s, only
-        self._room = None if limits is None else list(limits)
+        self._room = None if room is None else list(room)
         self._compute_s = problem.compute_s
+        self._has_one_node = (problem.allowed.sum(axis=1) == 1).tolist()
         self._ready_s = np.full((task_count, node_count), problem.release_s)
         self._timelines = timelines(problem)
         self._tail_s = np.array([timeline.tail_s() for timeline in self._timelines])
@@ -112,21 +86,20 @@ class _Placement:
                 return node
         node = self._best_accepted(task, compute_s)
         if node is None:
-            raise _DeadEnd(task)
+            raise DeadEnd(task)
         return node
 
     def _preferences(self, task: int, compute_s: FloatArray) -> list[FloatArray]:
         preferences = []
         if self._only is not None and not self._only[task].all():
             preferences.append(np.where(self._only[task], compute_s, np.inf))
-        if self._room is not None and min(self._room) <= 0:
-            preferences.append(np.where(np.array(self._room) > 0, compute_s, np.inf))
+        if self._room is not None and not self._has_one_node[task]:
+            room = np.where(np.isfinite(compute_s), self._room, -np.inf)
+            preferences.append(np.where(room >= min(1.0, room.max()), compute_s, np.inf))
         return preferences
 
     def _best_accepted(self, task: int, compute_s: FloatArray) -> int | None:
         node = self._best(task, compute_s)
-        if self._guard is None:
-            return node
         while node is not None and not self._guard.accepts(task, node):
             compute_s = compute_s.copy()
             compute_s[node] = np.inf
@@ -143,14 +116,14 @@ class _Placement:
             score += bias_s
             floor += bias_s
         best = float(score.min())
+        if best == math.inf:
+            return None
         gap_can_win = (floor <= best * (1 + TIE_RATIO)) & (ready_s < self._tail_s)
         for node in gap_can_win.nonzero()[0].tolist():
             duration_s = float(compute_s[node])
             start_s, _ = self._timelines[node].earliest(float(ready_s[node]), duration_s)
             score[node] = start_s + duration_s if bias_s is None else start_s + duration_s + bias_s[node]
             best = min(best, float(score[node]))
-        if best == math.inf:
-            return None
         ties: list[int] = (score <= best * (1 + TIE_RATIO)).nonzero()[0].tolist()
         if len(ties) == 1:
             return ties[0]
@@ -166,7 +139,7 @@ class _Placement:
         self._tail_s[node] = self._timelines[node].tail_s()
         self._assignment[task], self._start_s[task], self._finish_s[task] = node, start_s, finish_s
         self._work_s[node] += duration_s / problem.cores[node]
-        if self._room is not None:
+        if self._room is not None and not self._has_one_node[task]:
             self._room[node] -= 1
         children = self._children[task]
         if len(children):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mapper import heft
+from mapper import cpop, heft, heft_balanced, peft
 from mapper.period import period
 from mapper.problem import Problem
 from mapper.result import OBJECTIVES, MappingResult, Objective, Plan
@@ -19,6 +19,9 @@ class Mapper(Protocol):
 
 MAPPERS: dict[str, Mapper] = {
     "heft": heft.solve,
+    "heft_balanced": heft_balanced.solve,
+    "cpop": cpop.solve,
+    "peft": peft.solve,
 }
 
 ALIASES: dict[str, str] = {}
