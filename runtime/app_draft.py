@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,7 @@ def draft(folder: Path, findings: Findings) -> Draft | None:
         return None
     return Draft(
         folder=folder,
-        name=folder.resolve().name if application.name is None else application.name,
+        name=Path(os.path.abspath(folder)).name if application.name is None else application.name,
         root=root,
         jupiter=jupiter or app_schema.JupiterKeys(),
         application=application,

@@ -150,8 +150,7 @@ def parse(model: type[SectionT], raw: Any, at: Keys, findings: Findings, *, slip
         return model.model_validate(values)
     except ValidationError as error:
         for each in error.errors():
-            loc = [part for part in each["loc"] if isinstance(part, int) or part in values or part in raw]
-            _report(model, each, (*at, *(loc or each["loc"])), findings)
+            _report(model, each, (*at, *(part for part in each["loc"] if part != "[key]")), findings)
             values.pop(str(each["loc"][0]), None)
     try:
         return model.model_validate(values)
@@ -195,7 +194,12 @@ def _sentence(error: ErrorDetails, model: type[_Section]) -> str:
         case "byte_size" | "byte_size_unit":
             return f"must be a number of bytes, such as 67108864 or 64MiB, not {value}"
         case _:
-            said = error["msg"].replace("Input should be", "must be")
+            said = (
+                error["msg"]
+                .replace("Input should be", "must be")
+                .replace("a valid integer", "a whole number")
+                .replace(" valid ", " ")
+            )
             return f"{said[0].lower()}{said[1:]}, not {value}"
 
 

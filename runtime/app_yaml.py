@@ -66,7 +66,9 @@ class Findings:
 
     def fault(self, keys: Keys, message: str, place: str | None = None) -> None:
         """Something that must be mended; `place` where that is another file than the configuration."""
-        self._faults.append(self._entry(keys, message, place))
+        entry = self._entry(keys, message, place)
+        if entry[1] not in [fault for _, fault in self._faults]:  # two tasks may share a script
+            self._faults.append(entry)
 
     def warn(self, keys: Keys, message: str, place: str | None = None) -> None:
         """Something that may be meant."""
@@ -86,33 +88,41 @@ class Findings:
 
 def read(path: Path) -> Findings:
     """Read a configuration file; raises AppError when it holds no readable mapping."""
-    try:
-        loader = _Loader(path.read_bytes())
-        root = loader.get_single_node()
-        if root is None:
-            raise AppError([Fault(str(path), "the file is empty; it must hold at least `application:`")])
-        doubles = list(_doubles(root))  # before construction, which merges and keeps the last of each
-        value = loader.construct_document(root)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        said = error.problem or error.context
-        raise AppError([Fault(place, f"this is not YAML: {said}")]) from error
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
-        said = str(error).splitlines()[0]
-        raise AppError([Fault(str(path), f"this is not YAML: {said}")]) from error
-    except RecursionError as error:
-        raise AppError([Fault(str(path), "the values are nested too deeply")]) from error
-    except OSError as error:
-        raise AppError([Fault(str(path), f"the file cannot be read: {error.strerror}")]) from error
+    root, value, doubles = _parse(path)
     if not isinstance(value, dict):
         message = f"the file holds a {type(value).__name__}; it must hold keys such as `application:`"
-        raise AppError([Fault(f"{path}:{root.start_mark.line + 1}", message)])
+        raise _error(f"{path}:{root.start_mark.line + 1}", message)
     findings = Findings(Document(str(path), value, root))
     for line, first, key in doubles:
         place = f"{path}:{line} {key}"
         findings.fault((), f"the key '{key}' stands here already, in line {first}; keep one of them", place)
     return findings
+
+
+def _parse(path: Path) -> tuple[yaml.Node, Any, list[tuple[int, int, str]]]:
+    root: yaml.Node | None
+    try:
+        loader = _Loader(path.read_bytes())
+        root = loader.get_single_node()
+        if root is not None:
+            doubles = list(_doubles(root))  # before construction, which merges and keeps the last of each
+            return root, loader.construct_document(root), doubles
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        said = ", ".join(part for part in (error.context, error.problem) if part)
+        raise _error(place, f"this is not YAML: {said}") from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise _error(str(path), f"this is not YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise _error(str(path), "the values are nested too deeply") from error
+    except OSError as error:
+        raise _error(str(path), f"the file cannot be read: {error.strerror}") from error
+    raise _error(str(path), "the file is empty; it must hold at least `application:`")
+
+
+def _error(place: str, message: str) -> AppError:
+    return AppError([Fault(place, message)])
 
 
 def _step(node: yaml.Node, key: str | int) -> tuple[yaml.Node, int] | None:
@@ -142,7 +152,7 @@ def _doubles(root: yaml.Node) -> Iterator[tuple[int, int, str]]:
             for name, value in node.value:
                 waiting.append(value)
                 if isinstance(name, yaml.ScalarNode) and name.tag != _MERGE:
-                    line = name.start_mark.line + 1
-                    first = lines.setdefault((name.tag, name.value), line)
-                    if first != line:
-                        yield line, first, name.value
+                    line, key = name.start_mark.line + 1, (name.tag, name.value)
+                    if key in lines:
+                        yield line, lines[key], name.value
+                    lines.setdefault(key, line)
