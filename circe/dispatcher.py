@@ -1,0 +1,218 @@
+"""The dispatcher: from applications and mappings to streams, desired workers and the edge record.
+
+It holds nothing that it cannot read again: applications, mappings, edge records and beats are records on the
+bus, and `circe.reconcile` decides from them alone. While it is away, data keeps flowing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from dataclasses import dataclass
+
+from circe.layout import app_streams, system_streams
+from circe.pulse import LEASE_S
+from circe.reconcile import Decision, decide
+from runtime import codec, subjects
+from runtime.app import App
+from runtime.bus import Bus
+from runtime.mapping import TaskMapping
+from runtime.message import Record
+from runtime.records import GONE, Beat, DesiredWorker, EdgeRecord
+from runtime.service import Service
+
+logger = logging.getLogger(__name__)
+
+PERIOD_S = 0.5
+"""The longest time between two decisions; every change brings one at once."""
+
+
+@dataclass(slots=True)
+class _Alive:
+    beat: Beat
+    seen_s: float
+
+
+class Dispatcher:
+    """What is known, and the loop that acts on it."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._loop = asyncio.get_running_loop()
+        self._apps: dict[str, App] = {}
+        self._mappings: dict[str, tuple[TaskMapping, int]] = {}
+        self._edges: dict[str, EdgeRecord] = {}
+        self._desired: dict[str, DesiredWorker] = {}
+        self._alive: dict[str, _Alive] = {}
+        self._prepared: dict[str, str] = {}
+        self._said: dict[str, str] = {}
+        self._changed = asyncio.Event()
+
+    async def serve(self, service: Service) -> None:
+        """Follow everything, decide on every change, until stopped."""
+        for spec in system_streams():
+            await self._bus.ensure_stream(spec)
+        control, status = subjects.CONTROL_STREAM, subjects.STATUS_STREAM
+        follow = self._bus.follow
+        async with (
+            follow(control, subjects.app("*"), self._on_app) as apps,
+            follow(control, subjects.mapping("*"), self._on_mapping) as mappings,
+            follow(control, subjects.edges("*"), self._on_edges) as edges,
+            follow(control, "jupiter.worker.*.*.*", self._on_desired) as desired,
+            follow(status, subjects.status("*", "*", "*"), self._on_beat) as beats,
+        ):
+            for handle in (apps, mappings, edges, desired, beats):
+                await handle.caught_up
+            while not service.stopping.is_set():
+                await self._reconcile()
+                await self._wait(service)
+
+    async def _wait(self, service: Service) -> None:
+        stopping = asyncio.ensure_future(service.stopping.wait())
+        changed = asyncio.ensure_future(self._changed.wait())
+        await asyncio.wait((stopping, changed), timeout=PERIOD_S, return_when=asyncio.FIRST_COMPLETED)
+        for waiting in (stopping, changed):
+            waiting.cancel()
+        self._changed.clear()
+
+    # ---- what is known
+
+    def _on_app(self, record: Record) -> None:
+        name = _last_token(record.subject)
+        self._apps.pop(name, None)
+        if record.payload is not None:
+            try:
+                self._apps[name] = App.from_record(codec.decode_record(record.payload))
+            except (ValueError, KeyError, TypeError) as error:
+                logger.warning("refused the application record %s: %s", name, error)
+        self._changed.set()
+
+    def _on_mapping(self, record: Record) -> None:
+        name = _last_token(record.subject)
+        if record.payload is None:
+            self._mappings.pop(name, None)
+        else:
+            try:
+                mapping = TaskMapping.from_record(codec.decode_record(record.payload))
+                self._mappings[name] = (mapping, record.sequence)
+            except (ValueError, KeyError, TypeError) as error:
+                logger.warning("refused the mapping of %s: %s", name, error)
+        self._changed.set()
+
+    def _on_edges(self, record: Record) -> None:
+        name = _last_token(record.subject)
+        if record.payload is None:
+            self._edges.pop(name, None)
+            return
+        try:
+            edges = EdgeRecord.from_record(codec.decode_record(record.payload))
+        except (ValueError, KeyError, TypeError) as error:
+            logger.warning("refused the edge record of %s: %s", name, error)
+            return
+        if name not in self._edges or edges.revision > self._edges[name].revision:
+            self._edges[name] = edges
+
+    def _on_desired(self, record: Record) -> None:
+        if record.payload is None:
+            self._desired.pop(record.subject, None)
+            return
+        try:
+            self._desired[record.subject] = DesiredWorker.from_record(codec.decode_record(record.payload))
+        except (ValueError, KeyError, TypeError) as error:
+            logger.warning("refused the worker record %s: %s", record.subject, error)
+
+    def _on_beat(self, record: Record) -> None:
+        incarnation = _last_token(record.subject)
+        if record.payload is None:
+            return
+        try:
+            beat = Beat.from_record(codec.decode_record(record.payload))
+        except (ValueError, KeyError, TypeError) as error:
+            logger.warning("refused the beat of %s: %s", incarnation, error)
+            return
+        before = self._alive.get(incarnation)
+        if beat.state == GONE:
+            self._alive.pop(incarnation, None)
+        else:
+            self._alive[incarnation] = _Alive(beat, self._loop.time())
+        if before is None or before.beat.state != beat.state:
+            self._changed.set()
+
+    # ---- what is done
+
+    async def _reconcile(self) -> None:
+        now_s = self._loop.time()
+        # A beat is withdrawn, not forgotten: the state of the last one decides, its age whether it counts.
+        for name in [name for name, alive in self._alive.items() if now_s - alive.seen_s > LEASE_S]:
+            del self._alive[name]
+        for _, app in sorted(self._apps.items()):
+            await self._prepare(app)
+            await self._apply(app)
+        for name in sorted(self._known() - self._apps.keys()):
+            await self._remove(name)
+
+    def _known(self) -> set[str]:
+        """Applications that have left something on the bus."""
+        desired = {worker.app for worker in self._desired.values()}
+        return desired | self._edges.keys() | self._mappings.keys() | self._prepared.keys()
+
+    async def _prepare(self, app: App) -> None:
+        """The application's streams, before anybody needs them."""
+        if self._prepared.get(app.name) != app.digest:
+            for spec in app_streams(app, secrets.token_hex(3)):
+                await self._bus.ensure_stream(spec)
+            self._prepared[app.name] = app.digest
+
+    async def _apply(self, app: App) -> None:
+        mapping, epoch = self._mappings.get(app.name, (None, 0))
+        beats = [alive.beat for alive in self._alive.values()]
+        decision = decide(app, mapping, epoch, beats, self._edges.get(app.name))
+        self._say(app.name, decision)
+        if decision.workers is not None:
+            await self._want(app.name, decision.workers)
+        edges = decision.edges
+        current = self._edges.get(app.name)
+        if current is None or edges.revision > current.revision:
+            self._edges[app.name] = edges
+            await self._bus.put_record(subjects.edges(app.name), codec.encode_record(edges.to_record()))
+            logger.info("edges of %s, revision %d: %s", app.name, edges.revision, dict(edges.workers))
+
+    def _say(self, name: str, decision: Decision) -> None:
+        if decision.message != self._said.get(name):
+            self._said[name] = decision.message
+            logger.info("%s: %s", name, decision.message or "in place")
+
+    async def _want(self, name: str, workers: tuple[DesiredWorker, ...]) -> None:
+        wanted = {subjects.worker(each.node, each.app, each.task): each for each in workers}
+        for subject in sorted(wanted):
+            if self._desired.get(subject) != wanted[subject]:
+                self._desired[subject] = wanted[subject]
+                await self._bus.put_record(subject, codec.encode_record(wanted[subject].to_record()))
+        gone = [key for key, each in self._desired.items() if each.app == name and key not in wanted]
+        for subject in sorted(gone):
+            del self._desired[subject]
+            await self._bus.delete_record(subjects.CONTROL_STREAM, subject)
+
+    async def _remove(self, name: str) -> None:
+        """The application is gone: nothing of it stays."""
+        await self._want(name, ())
+        for subject in (subjects.edges(name), subjects.mapping(name)):
+            await self._bus.delete_record(subjects.CONTROL_STREAM, subject)
+        self._edges.pop(name, None)
+        self._mappings.pop(name, None)
+        self._prepared.pop(name, None)
+        await self._bus.purge(subjects.PROFILE_STREAM, subjects.execution_profile(name, "*", "*"))
+        await self._bus.purge(subjects.STATUS_STREAM, subjects.status(name, "*", "*"))
+        for stream in subjects.app_streams(name):
+            await self._bus.delete_stream(stream)
+        logger.info("removed %s", name)
+
+
+def _last_token(subject: str) -> str:
+    return subject.rsplit(".", 1)[-1]
+
+
+async def run_dispatcher(service: Service, bus: Bus) -> None:
+    """Dispatch until stopped."""
+    await Dispatcher(bus).serve(service)

@@ -1,0 +1,161 @@
+"""Results and dead letters into their streams, each stored once or tried until it is.
+
+An egress subject holds one message for ever: `Nats-Expected-Last-Subject-Sequence: 0` makes the server refuse
+an id that it holds (10071). The same input's result counts as stored; another input's is a conflict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+
+from circe.flow import Job, Result
+from circe.runner import Failure
+from runtime import subjects
+from runtime.bus import Bus
+from runtime.bus_errors import StreamFull, WrongLastSequence
+from runtime.message import Outgoing, PubAck
+
+logger = logging.getLogger(__name__)
+
+ONCE = {"Nats-Expected-Last-Subject-Sequence": "0"}
+INPUT_HEADER = "Jupiter-Input"
+"""Sequence in the ingress of the input that a result or a dead letter descends from."""
+STORE_DEADLINE_S = 5.0
+FIRST_RETRY_S = 0.05
+LONGEST_RETRY_S = 1.0
+
+
+class Egress:
+    """The way out of one task."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        app: str,
+        task: str,
+        *,
+        on_stored: Callable[[Job], None],
+        on_conflict: Callable[[Result], None],
+        on_too_big: Callable[[Result], None],
+    ) -> None:
+        self._bus = bus
+        self._app = app
+        self._task = task
+        self._on_stored = on_stored
+        self._on_conflict = on_conflict
+        self._on_too_big = on_too_big
+        self._background: set[asyncio.Task[None]] = set()
+        self.refused_full = 0
+
+    def store(self, results: Sequence[Result]) -> None:
+        """Store a batch in one write; `on_stored` is called for each in its own time."""
+        outgoing, kept = [], []
+        limit = self._bus.link.max_payload_bytes - 1024
+        for result in results:
+            if len(result.payload) > limit:
+                self._on_too_big(result)
+                continue
+            subject = subjects.put(self._app, self._task, result.item_id)
+            outgoing.append(Outgoing(subject, result.payload, self._headers(result)))
+            kept.append(result)
+        for result, future in zip(kept, self._bus.store_many(outgoing, STORE_DEADLINE_S), strict=True):
+            future.add_done_callback(lambda done, result=result: self._answered(result, done))  # type: ignore[misc] # mypy cannot infer a lambda's default
+
+    @staticmethod
+    def _headers(result: Result) -> dict[str, str]:
+        own = {**ONCE, INPUT_HEADER: str(result.job.root)}
+        return {**result.job.headers, **own} if result.job.headers else own
+
+    def _answered(self, result: Result, done: asyncio.Future[PubAck]) -> None:
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is None:
+            self._on_stored(result.job)
+        else:
+            self._later(self._settle(result, error))
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _settle(self, result: Result, error: BaseException | None) -> None:
+        """Try until the result is stored, or another input's holds its id."""
+        subject = subjects.put(self._app, self._task, result.item_id)
+        wait_s = FIRST_RETRY_S
+        while error is not None:
+            if isinstance(error, WrongLastSequence):
+                if await self._is_same(subject, result):
+                    break
+                self._on_conflict(result)
+                return
+            self.refused_full += isinstance(error, StreamFull)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_RETRY_S)
+            error = await self._try(subject, result.payload, self._headers(result))
+        self._on_stored(result.job)
+
+    async def _try(self, subject: str, payload: bytes, headers: dict[str, str]) -> Exception | None:
+        try:
+            await self._bus.store(subject, payload, headers, STORE_DEADLINE_S)
+        except Exception as error:
+            return error
+        return None
+
+    async def _is_same(self, subject: str, result: Result) -> bool:
+        """Whether the egress holds this input's result under this id."""
+        if "~" not in result.item_id:
+            return True  # the id holds the sequence itself
+        held = await self._bus.last_message(subjects.egress_stream(self._app), subject)
+        return held is None or held.headers.get(INPUT_HEADER) == str(result.job.root)
+
+    def bury(self, job: Job, failed: Failure, attempts: int, node: str, then: Callable[[Job], None]) -> None:
+        """Store a dead letter, however long it takes, then call `then`."""
+        self._later(self._bury(job, self._letter(job, failed, attempts, node), then))
+
+    async def _bury(self, job: Job, letter: bytes, then: Callable[[Job], None]) -> None:
+        subject = subjects.dead(self._app, self._task)
+        # The same failure of a later attempt of the head is the same letter.
+        headers = {"Nats-Msg-Id": f"{self._task}.{job.item_id}", INPUT_HEADER: str(job.root)}
+        wait_s = FIRST_RETRY_S
+        while (error := await self._try(subject, letter, headers)) is not None:
+            logger.warning("the dead letter of %s is not stored yet: %s", job.item_id, error)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_RETRY_S)
+        then(job)
+
+    def _letter(self, job: Job, failed: Failure, attempts: int, node: str) -> bytes:
+        letter = {
+            "id": job.item_id,
+            "task": self._task,
+            "input": _readable(job.inputs),
+            "sequence": job.root,
+            "error": failed.error,
+            "traceback": failed.traceback,
+            "attempts": attempts,
+            "node": node,
+        }
+        payload = json.dumps(letter, ensure_ascii=False).encode()
+        if len(payload) > self._bus.link.max_payload_bytes - 1024:
+            letter["input"] = {"left_out": f"the input is too large for a dead letter ({len(payload)} bytes)"}
+            payload = json.dumps(letter, ensure_ascii=False).encode()
+        return payload
+
+    async def close(self) -> None:
+        for task in list(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+
+def _readable(inputs: bytes | dict[str, bytes]) -> object:
+    if isinstance(inputs, dict):
+        return {parent: _readable(payload) for parent, payload in inputs.items()}
+    try:
+        return {"text": inputs.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(inputs).decode()}

@@ -1,0 +1,262 @@
+"""The gateway: the head of every application's ingress (Jupiter's `home`).
+
+It reads the ingress, sends each input to the entry tasks, and acknowledges it when all that it led to is stored.
+One process serves all applications; each has its own `Head`. It may read only while the edge record names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping
+
+from circe.flow import SendControl
+from circe.head import Acknowledge, Head, Input
+from circe.layout import RUN_KEY
+from circe.outbox import SendFrame
+from circe.pulse import BEAT_S, Pulse
+from runtime import codec, frames, subjects
+from runtime.app import App
+from runtime.bus import Bus
+from runtime.errors import JupiterError
+from runtime.item import root_id
+from runtime.message import Delivery, Message, Record
+from runtime.network import HOME
+from runtime.pulling import Pull
+from runtime.records import READY, Beat, EdgeRecord
+from runtime.service import Service
+
+logger = logging.getLogger(__name__)
+
+MESSAGE_ID = "Nats-Msg-Id"
+
+
+class AppGateway:
+    """The gateway of one application."""
+
+    def __init__(self, bus: Bus, app: App, incarnation: str, node: str) -> None:
+        self._bus = bus
+        self._app = app
+        self._incarnation = incarnation
+        self._node = node
+        self._loop = asyncio.get_running_loop()
+        self.head = Head(
+            incarnation,
+            lambda: random.getrandbits(64),
+            max_items=app.limits.in_flight_items,
+            max_bytes=app.limits.in_flight_bytes,
+        )
+        self._run = ""
+        self._pull: Pull | None = None
+        self._named = asyncio.Event()
+        self._resets: asyncio.Task[None] | None = None
+        self._pulse = Pulse(self._loop.time())
+        self._started_s: dict[int, float] = {}
+        self._turn_planned = False
+        self._prefix = subjects.ingress(app.name) + "."
+
+    async def serve(self) -> None:
+        """Until cancelled: beat, follow, and read while it is our turn. Raises when the lease was missed."""
+        name = self._app.name
+        self._run = await self._ingress_run()
+        async with asyncio.TaskGroup() as group:
+            listening = [
+                await self._bus.subscribe(subjects.lineage(name, self._incarnation), self._on_report),
+                await self._bus.subscribe(subjects.credit(name, self._incarnation), self._on_control),
+                await self._bus.subscribe(subjects.status(name, "*", "*"), self._on_beat),
+            ]
+            undo = self._bus.on_reconnect(self._on_reconnect)
+            try:
+                edges = subjects.edges(name)
+                async with self._bus.follow(subjects.CONTROL_STREAM, edges, self._on_edges):
+                    group.create_task(self._read(), name=f"read {name}")
+                    await self._beat_for_ever()
+            finally:
+                undo()
+                for subscription in listening:
+                    await subscription.unsubscribe()
+                if self._pull is not None:
+                    await self._pull.stop()
+
+    async def _ingress_run(self) -> str:
+        """The run that the ingress was created for; waits until the dispatcher has made it."""
+        stream = subjects.ingress_stream(self._app.name)
+        while (state := await self._bus.stream_state(stream)) is None:  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.05)
+        return state.metadata[RUN_KEY]
+
+    # ---- events
+
+    def _on_report(self, message: Message) -> None:
+        try:
+            self.head.report(frames.decode_report(message.payload))
+        except ValueError as error:
+            self._refuse("report", error)
+        self._turn_soon()
+
+    def _on_control(self, message: Message) -> None:
+        try:
+            self.head.grant(frames.decode_control(message.payload))
+        except ValueError as error:
+            self._refuse("control", error)
+        self._turn_soon()
+
+    def _on_beat(self, message: Message) -> None:
+        try:
+            beat = Beat.from_record(codec.decode_record(message.payload))
+        except (ValueError, KeyError, TypeError) as error:
+            self._refuse("beat", error)
+            return
+        if beat.task != HOME:
+            self.head.beat(beat)
+            self._turn_soon()
+
+    def _on_edges(self, record: Record) -> None:
+        if record.payload is None:
+            return
+        try:
+            edges = EdgeRecord.from_record(codec.decode_record(record.payload))
+        except (ValueError, KeyError, TypeError) as error:
+            self._refuse("edge record", error)
+            return
+        self.head.follow(edges)
+        if self.head.live:
+            self._named.set()
+        self._turn_soon()
+
+    def _on_reconnect(self) -> None:
+        """Deliveries and acknowledgements under way are lost: read what is not acknowledged again."""
+        self.head.reconnected()
+        self._turn_soon()
+        if self._pull is not None:
+            self._resets = asyncio.create_task(self._reset(), name="reset after reconnection")
+
+    def _refuse(self, what: str, error: Exception) -> None:
+        self.head.counts["refused"] += 1
+        logger.warning("refused a %s: %s", what, error)
+
+    def _on_delivery(self, delivery: Delivery) -> None:
+        headers: Mapping[str, str] = delivery.headers
+        kept = {name: value for name, value in headers.items() if not name.startswith("Nats-")} if headers else None
+        sequence = delivery.stream_sequence
+        task = delivery.subject[len(self._prefix) :] or None
+        item = Input(
+            sequence,
+            root_id(self._run, sequence, headers.get(MESSAGE_ID)),
+            delivery.payload,
+            kept or None,
+            task,
+            delivery.reply,
+        )
+        self._started_s.setdefault(sequence, self._loop.time())
+        self.head.take(item)
+        self._turn_soon()
+
+    # ---- turns
+
+    def _turn_soon(self) -> None:
+        if not self._turn_planned:
+            self._turn_planned = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_planned = False
+        self._carry_out(self.head.poll())
+        if self._pull is not None:
+            self._pull.want(self.head.room)
+
+    def _carry_out(self, instructions: list[SendFrame | SendControl | Acknowledge]) -> None:
+        app = self._app.name
+        outgoing = []
+        for instruction in instructions:
+            match instruction:
+                case SendFrame(task, incarnation, frame):
+                    outgoing.append((subjects.inbox(app, task, incarnation), frames.encode_frame(frame)))
+                case SendControl(incarnation, control):
+                    outgoing.append((subjects.credit(app, incarnation), frames.encode_control(control)))
+                case Acknowledge(sequences, tokens):
+                    self._bus.acknowledge(tokens)
+                    now_s = self._loop.time()
+                    for sequence in sequences:
+                        self._pulse.add(now_s - self._started_s.pop(sequence, now_s))
+        if outgoing and not self._bus.send_many(outgoing):
+            self.head.counts["dropped.write_buffer"] += len(outgoing)
+
+    # ---- reading and beating
+
+    async def _read(self) -> None:
+        """Begin to read once the edge record names us; what another head left comes again at once."""
+        await self._named.wait()
+        await self._reset()
+        self._pull = await self._bus.pull(
+            subjects.ingress_stream(self._app.name), subjects.INGRESS_CONSUMER, self._on_delivery
+        )
+        self._turn_soon()
+
+    async def _reset(self) -> None:
+        await self._bus.reset_consumer(subjects.ingress_stream(self._app.name), subjects.INGRESS_CONSUMER)
+
+    async def _beat_for_ever(self) -> None:
+        while True:
+            was_live = self.head.live
+            self._beat()
+            await asyncio.sleep(BEAT_S)
+            if was_live and not self.head.live:
+                raise JupiterError(f"another gateway has taken over {self._app.name}: ending")
+
+    def _beat(self) -> None:
+        self._carry_out([*self.head.probes()])
+        stalled, rates, latencies_s = self._pulse.beat(self._loop.time(), self.head.counts)
+        if stalled:
+            raise JupiterError("stalled for longer than the lease: ending, because another may have taken over")
+        beat = Beat(
+            app=self._app.name,
+            task=HOME,
+            incarnation=self._incarnation,
+            node=self._node,
+            state=READY,
+            number=self._pulse.number,
+            digest=self._app.digest,
+            connections=self._bus.connections,
+            counts={**self.head.counts, "resent": self.head.resent},
+            rates={**rates, "in_flight": self.head.in_flight},
+            latencies_s=latencies_s,
+        )
+        subject = subjects.status(self._app.name, HOME, self._incarnation)
+        self._bus.publish(subject, codec.encode_record(beat.to_record()))
+
+
+async def run_gateway(service: Service, bus: Bus, incarnation: str, node: str) -> None:
+    """Serve every application there is, until stopped."""
+    serving: dict[str, asyncio.Task[None]] = {}
+    changed = asyncio.Event()
+    apps: dict[str, App] = {}
+
+    def on_app(record: Record) -> None:
+        name = record.subject.rsplit(".", 1)[-1]
+        apps.pop(name, None)
+        if record.payload is not None:
+            try:
+                apps[name] = App.from_record(codec.decode_record(record.payload))
+            except (ValueError, KeyError, TypeError) as error:
+                logger.warning("refused the application record %s: %s", name, error)
+        changed.set()
+
+    async with asyncio.TaskGroup() as group, bus.follow(subjects.CONTROL_STREAM, subjects.app("*"), on_app):
+        group.create_task(_stop_all(service, serving, changed), name="stop")
+        while not service.stopping.is_set():
+            await changed.wait()
+            changed.clear()
+            for name in sorted(serving.keys() - apps.keys()):
+                serving.pop(name).cancel()
+            for name in sorted(apps.keys() - serving.keys()):
+                gateway = AppGateway(bus, apps[name], incarnation, node)
+                serving[name] = group.create_task(gateway.serve(), name=f"gateway of {name}")
+
+
+async def _stop_all(service: Service, serving: dict[str, asyncio.Task[None]], changed: asyncio.Event) -> None:
+    await service.stopping.wait()
+    for task in serving.values():
+        task.cancel()
+    changed.set()

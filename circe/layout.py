@@ -1,0 +1,63 @@
+"""The streams of the system and of each application, as they must be: made by the dispatcher, read by all."""
+
+from __future__ import annotations
+
+from runtime import subjects
+from runtime.app import App
+from runtime.streams import ConsumerSpec, StreamSpec
+
+ACK_WAIT_S = 3600.0
+"""The gateway says what is to come again (it resets the consumer when it starts), so the server need not guess."""
+STATUS_LIFETIME_S = 15.0
+PROFILE_LIFETIME_S = 900.0
+RUN_KEY = "jupiter-run"
+
+
+def system_streams() -> tuple[StreamSpec, ...]:
+    """Control records, profiles and beats: the last value of every subject."""
+    return (
+        StreamSpec(name=subjects.CONTROL_STREAM, subjects=subjects.CONTROL_SUBJECTS, max_per_subject=1, discard="old"),
+        StreamSpec(
+            name=subjects.PROFILE_STREAM,
+            subjects=subjects.PROFILE_SUBJECTS,
+            max_per_subject=1,
+            max_age_s=PROFILE_LIFETIME_S,
+            discard="old",
+        ),
+        StreamSpec(
+            name=subjects.STATUS_STREAM,
+            subjects=subjects.STATUS_SUBJECTS,
+            max_per_subject=1,
+            max_age_s=STATUS_LIFETIME_S,
+            discard="old",
+        ),
+    )
+
+
+def app_streams(app: App, run: str) -> tuple[StreamSpec, ...]:
+    """Ingress, egress and dead letters; `run` names an ingress that is created now (an older one keeps its own)."""
+    name = app.name
+    ingress = StreamSpec(
+        name=subjects.ingress_stream(name),
+        subjects=(subjects.ingress(name), subjects.ingress(name, "*")),
+        retention="work_queue",
+        max_bytes=app.limits.ingress_bytes,
+        discard="new",
+        metadata={RUN_KEY: run},
+        consumers=(ConsumerSpec(name=subjects.INGRESS_CONSUMER, ack_wait_s=ACK_WAIT_S, max_ack_pending=-1),),
+    )
+    egress = StreamSpec(
+        name=subjects.egress_stream(name),
+        subjects=(subjects.put(name, "*", ">"),),
+        max_bytes=app.limits.egress_bytes,
+        discard="new",
+        republish=(subjects.put(name, "*", ">"), f"jupiter.{name}.egress.{{{{wildcard(1)}}}}.>"),
+        consumers=(ConsumerSpec(name=subjects.RESULTS_CONSUMER, ack_wait_s=30.0, max_ack_pending=-1),),
+    )
+    dead = StreamSpec(
+        name=subjects.dead_stream(name),
+        subjects=(subjects.dead(name),),
+        max_bytes=app.limits.dead_bytes,
+        discard="new",
+    )
+    return ingress, egress, dead

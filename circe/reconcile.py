@@ -1,0 +1,120 @@
+"""The dispatcher's decision: from what should run and who is alive, to desired workers and the edge record.
+
+Level-triggered and pure: the same picture gives the same decision, whatever happened before.
+
+A task moves make-before-break: the old worker stays in the edge record until its replacement is ready. New
+code changes the graph as well, so it is switched for the whole application at once, when all of it is ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from runtime.app import App
+from runtime.mapping import TaskMapping
+from runtime.network import HOME
+from runtime.records import READY, Beat, DesiredWorker, EdgeRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one application needs now."""
+
+    workers: tuple[DesiredWorker, ...] | None
+    """What should run; None leaves what was wanted before."""
+    edges: EdgeRecord
+    message: str = ""
+    """Why the mapping is not obeyed, or what is waited for; empty when all is in place."""
+
+
+def mapping_fault(app: App, mapping: TaskMapping) -> str | None:
+    """Why a mapping cannot be obeyed, in one sentence."""
+    if mapping.digest and mapping.digest != app.digest:
+        return "the mapping was made for another version of the application"
+    missing = [task for task in app.graph.tasks if task not in mapping.assignment]
+    if missing:
+        return f"the mapping names no node for {', '.join(missing)}"
+    for task, node in sorted(mapping.assignment.items()):
+        wanted = app.graph.tasks[task].pin if task in app.graph.tasks else None
+        if wanted is not None and wanted != node:
+            return f"the mapping puts {task} on {node}, but it is pinned to {wanted}"
+    return None
+
+
+def desired_workers(app: App, mapping: TaskMapping, epoch: int) -> tuple[DesiredWorker, ...]:
+    """One record per task, on its node; nothing for tasks that the application does not have."""
+    return tuple(
+        DesiredWorker(
+            app=app.name,
+            task=task.name,
+            node=mapping.assignment[task.name],
+            digest=app.digest,
+            epoch=epoch,
+            replicas=task.replicas,
+        )
+        for task in app.graph.tasks.values()
+    )
+
+
+def decide(
+    app: App, mapping: TaskMapping | None, epoch: int, alive: Iterable[Beat], edges: EdgeRecord | None
+) -> Decision:
+    """What should run for `app` now, and who should be sent to.
+
+    `alive` are the beats of incarnations that are known to live; `edges` is the record in force.
+    """
+    beats = {beat.incarnation: beat for beat in alive if beat.app == app.name}
+    current = edges or EdgeRecord(app=app.name, revision=0)
+    head = _head(beats, current.head)
+    if mapping is None:
+        return Decision(None, _next(current, head=head, workers=_survivors(current, beats)), "waiting for a mapping")
+    fault = mapping_fault(app, mapping)
+    if fault is not None:
+        return Decision(None, _next(current, head=head, workers=_survivors(current, beats)), fault)
+    wanted = desired_workers(app, mapping, epoch)
+    ready = {worker.task: _ready(worker, beats, current) for worker in wanted}
+    missing = [task for task, names in ready.items() if not names]
+    message = f"waiting for {', '.join(missing)}" if missing else ""
+    if current.digest not in ("", app.digest) and missing:
+        # Other code, perhaps another graph: the old one goes on until all of the new one is there.
+        return Decision(wanted, _next(current, head=head, workers=_survivors(current, beats)), message)
+    survivors = _survivors(current, beats) if current.digest == app.digest else {}
+    workers = {task: ready[task] or survivors.get(task, ()) for task in app.graph.tasks}
+    decided = _next(current, head=head, workers=workers, digest=app.digest, epoch=epoch, entries=app.graph.entries)
+    return Decision(wanted, replace(decided, nodes=_nodes(decided, beats)), message)
+
+
+def _head(beats: Mapping[str, Beat], current: str | None) -> str | None:
+    """The gateway in force while it lives; then the first one that is ready."""
+    gateways = sorted(name for name, beat in beats.items() if beat.task == HOME and beat.state == READY)
+    return current if current in gateways else next(iter(gateways), None)
+
+
+def _ready(worker: DesiredWorker, beats: Mapping[str, Beat], current: EdgeRecord) -> tuple[str, ...]:
+    """Who may be sent to for this task: those in force first, then by name, as many as are wanted."""
+    found = [
+        name
+        for name, beat in beats.items()
+        if (beat.task, beat.node, beat.digest, beat.state) == (worker.task, worker.node, worker.digest, READY)
+    ]
+    in_force = current.workers.get(worker.task, ())
+    kept = [name for name in in_force if name in found]
+    added = sorted(name for name in found if name not in in_force)
+    return tuple((kept + added)[: worker.replicas])
+
+
+def _survivors(current: EdgeRecord, beats: Mapping[str, Beat]) -> dict[str, tuple[str, ...]]:
+    """What the record in force names and is still alive."""
+    return {task: tuple(name for name in names if name in beats) for task, names in current.workers.items()}
+
+
+def _nodes(edges: EdgeRecord, beats: Mapping[str, Beat]) -> dict[str, str]:
+    names = edges.incarnations() | ({edges.head} - {None})
+    return {name: beats[name].node for name in sorted(str(each) for each in names) if name in beats}
+
+
+def _next(current: EdgeRecord, **changes: object) -> EdgeRecord:
+    """The record in force with changes: one revision later where anything differs."""
+    changed = replace(current, **changes)  # type: ignore[arg-type] # names are EdgeRecord's own
+    return changed if changed == current else replace(changed, revision=current.revision + 1)

@@ -1,0 +1,117 @@
+"""What the dispatcher decides, picture by picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from circe.reconcile import decide
+from runtime.app import App
+from runtime.graph import Task, TaskGraph
+from runtime.mapping import TaskMapping
+from runtime.network import HOME
+from runtime.records import DRAINING, READY, Beat, EdgeRecord
+
+
+def app(digest: str = "d1") -> App:
+    tasks = [
+        Task(name="first", script="first.py", children=("last",)),
+        Task(name="last", script="last.py", children=(HOME,)),
+    ]
+    return App(name="demo", graph=TaskGraph({task.name: task for task in tasks}, ("first",)), digest=digest)
+
+
+def beat(task: str, node: str, number: int, digest: str = "d1", state: str = READY) -> Beat:
+    return Beat(app="demo", task=task, incarnation=f"{task}-{number}", node=node, state=state, digest=digest)
+
+
+def mapping(first: str = "node1", last: str = "node2", digest: str = "") -> TaskMapping:
+    return TaskMapping(assignment={"first": first, "last": last}, digest=digest)
+
+
+GATEWAY = beat(HOME, "home", 1)
+RUNNING = [GATEWAY, beat("first", "node1", 1), beat("last", "node2", 1)]
+
+
+def settled() -> EdgeRecord:
+    return decide(app(), mapping(), 7, RUNNING, None).edges
+
+
+def test_nothing_runs_without_a_mapping() -> None:
+    decision = decide(app(), None, 0, [GATEWAY], None)
+    assert decision.workers is None
+    assert decision.edges.workers == {}
+    assert decision.message == "waiting for a mapping"
+
+
+def test_every_task_is_wanted_on_its_node() -> None:
+    decision = decide(app(), mapping(), 7, [], None)
+    assert [(worker.task, worker.node, worker.digest, worker.epoch) for worker in decision.workers] == [
+        ("first", "node1", "d1", 7),
+        ("last", "node2", "d1", 7),
+    ]
+    assert decision.message == "waiting for first, last"
+
+
+def test_ready_workers_and_the_gateway_enter_the_record() -> None:
+    edges = settled()
+    assert edges.workers == {"first": ("first-1",), "last": ("last-1",)}
+    assert (edges.head, edges.entries, edges.digest, edges.epoch) == ("home-1", ("first",), "d1", 7)
+    assert edges.nodes == {"first-1": "node1", "last-1": "node2", "home-1": "home"}
+
+
+def test_the_same_picture_changes_nothing() -> None:
+    edges = settled()
+    assert decide(app(), mapping(), 7, RUNNING, edges).edges == edges
+
+
+def test_a_moved_task_stays_where_it_is_until_its_replacement_is_ready() -> None:
+    edges = settled()
+    moving = decide(app(), mapping(last="node3"), 8, RUNNING, edges)
+    assert moving.edges.workers["last"] == ("last-1",)
+    assert moving.message == "waiting for last"
+    moved = decide(app(), mapping(last="node3"), 8, [*RUNNING, beat("last", "node3", 2)], moving.edges)
+    assert moved.edges.workers["last"] == ("last-2",)
+    assert moved.edges.revision > moving.edges.revision
+
+
+def test_a_dead_worker_leaves_the_record_at_once() -> None:
+    assert decide(app(), mapping(), 7, RUNNING[:2], settled()).edges.workers["last"] == ()
+
+
+def test_a_worker_that_drains_is_not_sent_to() -> None:
+    beats = [*RUNNING[:2], replace(RUNNING[2], state=DRAINING), beat("last", "node2", 2)]
+    assert decide(app(), mapping(), 7, beats, settled()).edges.workers["last"] == ("last-2",)
+
+
+def test_new_code_is_switched_for_all_tasks_at_once() -> None:
+    half = [*RUNNING, beat("first", "node1", 2, "d2")]
+    waiting = decide(app("d2"), mapping(), 8, half, settled())
+    assert waiting.edges.workers == {"first": ("first-1",), "last": ("last-1",)}
+    assert waiting.edges.digest == "d1"
+    switched = decide(app("d2"), mapping(), 8, [*half, beat("last", "node2", 2, "d2")], waiting.edges)
+    assert switched.edges.workers == {"first": ("first-2",), "last": ("last-2",)}
+    assert switched.edges.digest == "d2"
+
+
+def test_a_second_gateway_waits_for_the_first_to_end() -> None:
+    second = beat(HOME, "home", 0)
+    assert decide(app(), mapping(), 7, [second, *RUNNING], settled()).edges.head == "home-1"
+    assert decide(app(), mapping(), 7, [second, *RUNNING[1:]], settled()).edges.head == "home-0"
+
+
+def test_a_mapping_that_misses_a_task_is_refused_and_the_old_one_stays() -> None:
+    decision = decide(app(), TaskMapping(assignment={"first": "node1"}), 8, RUNNING, settled())
+    assert decision.message == "the mapping names no node for last"
+    assert decision.workers is None
+    assert decision.edges == settled()
+
+
+def test_a_mapping_for_another_version_is_refused() -> None:
+    assert "another version" in decide(app("d2"), mapping(digest="d1"), 8, RUNNING, settled()).message
+
+
+def test_a_pinned_task_is_not_put_elsewhere() -> None:
+    graph = app().graph
+    pinned = replace(graph.tasks["last"], pin="node9")
+    pinned_app = replace(app(), graph=TaskGraph({**graph.tasks, "last": pinned}, graph.entries))
+    assert "pinned to node9" in decide(pinned_app, mapping(), 8, RUNNING, None).message
