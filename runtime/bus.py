@@ -22,7 +22,7 @@ from nats.aio.client import Client, Server, Srv
 from nats.aio.transport import TcpTransport
 
 from runtime.bus_core import CLOSE_GRACE_S, Core, Route
-from runtime.bus_streams import Streams
+from runtime.bus_objects import Objects
 from runtime.errors import TransportError
 from runtime.wire import WireParser
 
@@ -232,7 +232,7 @@ def _pace(servers: list[Server], info: dict[str, Any]) -> tuple[Server | None, f
     return server, random.uniform(0.3, 1.0) * longest_s
 
 
-class Bus(Streams):
+class Bus(Objects):
     """One connection to NATS; made by `connect`."""
 
 

@@ -125,36 +125,71 @@ class Core:
 
     async def subscribe(self, subject: str, handler: Handler) -> Subscription:
         """Call `handler` for every message; when this returns, the server knows of the interest."""
+        sid = await self.add_handler(subject, handler)
+        await self.link.round_trip(CLOSE_GRACE_S)
+        return Subscription(self, sid)
+
+    async def add_handler(self, subject: str, handler: Handler) -> int:
+        """`subscribe` without waiting for the server: enough for replies to what we write next."""
+        self._raise_if_closed()
 
         def route(name: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
             handler(Message(name.decode(), payload, block, reply.decode()))
 
-        sid = await self.link.add_route(subject, route)
-        await self.link.round_trip(CLOSE_GRACE_S)
-        return Subscription(self, sid)
+        return await self.link.add_route(subject, route)
 
     async def request(
         self, subject: str, payload: bytes, timeout_s: float, headers: Mapping[str, str] | None = None
     ) -> Message:
         """One question, one answer. Raises `NoResponders`, `RequestTimeout` (also when the connection ends)."""
-        self._raise_if_closed()
         token = self._next_token("r")
+        answer = await self._ask(token, subject, payload, timeout_s, headers, self._inbox + token)
+        if answer.status == 503:
+            raise NoResponders(f"nobody answers on {subject}")
+        return answer
+
+    async def request_many(self, subject: str, payload: bytes, take: Handler, timeout_s: float) -> Message:
+        """One question, many answers: each goes to `take`, until a status message, which is returned."""
+        inbox = self.new_inbox()
+
+        def collect(message: Message) -> None:
+            end = self._requests.get(inbox.encode())
+            if end is None or end.done():
+                return
+            if message.status:
+                end.set_result(message)
+            else:
+                take(message)
+
+        sid = await self.add_handler(inbox, collect)
+        try:
+            return await self._ask(inbox, subject, payload, timeout_s, None, inbox)
+        finally:
+            await self.link.drop_route(sid)
+
+    async def _ask(
+        self,
+        token: str,
+        subject: str,
+        payload: bytes,
+        timeout_s: float,
+        headers: Mapping[str, str] | None,
+        reply: str,
+    ) -> Message:
+        self._raise_if_closed()
         future: asyncio.Future[Message] = self._loop.create_future()
         self._requests[token.encode()] = future
         try:
-            if not self.publish(subject, payload, headers, self._inbox + token):
+            if not self.publish(subject, payload, headers, reply):
                 raise WriteBufferFull("the write buffer is full: the connection is down or slow")
             async with asyncio.timeout(timeout_s):
-                answer = await future
+                return await future
         except TimeoutError as exc:
             if isinstance(exc, BusFault):
                 raise
             raise RequestTimeout(f"no answer on {subject} within {timeout_s:g} s") from None
         finally:
             del self._requests[token.encode()]
-        if answer.status == 503:
-            raise NoResponders(f"nobody answers on {subject}")
-        return answer
 
     # Stored messages.
     def store(

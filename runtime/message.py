@@ -174,6 +174,16 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """The last value of a subject; `payload` is None when there is none any more."""
+
+    subject: str
+    payload: bytes | None
+    sequence: int
+    timestamp_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class StoredMessage:
     """A message read from a stream."""
 
@@ -183,12 +193,6 @@ class StoredMessage:
     sequence: int
     timestamp_s: float
 
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """The last value of a subject; `payload` is None when there is none any more."""
-
-    subject: str
-    payload: bytes | None
-    sequence: int
-    timestamp_s: float
+    def as_record(self) -> Record:
+        """Without its headers."""
+        return Record(self.subject, self.payload, self.sequence, self.timestamp_s)
