@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mapper import cpop, heft, heft_balanced, peft
+from mapper import cpop, heft, heft_balanced, peft, throughput
 from mapper.period import period
 from mapper.problem import Problem
 from mapper.result import OBJECTIVES, MappingResult, Objective, Plan
@@ -22,6 +22,7 @@ MAPPERS: dict[str, Mapper] = {
     "heft_balanced": heft_balanced.solve,
     "cpop": cpop.solve,
     "peft": peft.solve,
+    "throughput": throughput.solve,
 }
 
 ALIASES: dict[str, str] = {}

@@ -1,0 +1,183 @@
+"""Throughput: make the busiest node, worker or link as little busy as possible (the period of `mapper.period`).
+
+Greedy mappings from several orders, local search, and kicks out of local optima; small graphs are solved exactly. The
+greedy one is list scheduling with the largest task first (Graham, Bounds on multiprocessing timing anomalies, SIAM J.
+Applied Mathematics 17(2), 1969), carried over to links. Effort is counted in evaluations and not in seconds, so the
+answer depends on nothing but the problem and the seed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from mapper import exact, heft
+from mapper.guard import DeadEnd, Guard, guarded
+from mapper.loads import Addition, Loads
+from mapper.problem import FloatArray, Problem
+from mapper.ranks import TIE_RATIO, priority_order
+from mapper.result import Objective, Plan
+from mapper.schedule import evaluate
+
+EVALUATIONS = 6_000
+"""Times that all nodes are tried for one task."""
+KICKS = 40
+KICKED_TASKS = 2
+POWERS = (8, 32)
+"""Local search makes the sum of loads to this power small: first the crowd of high loads, then the highest."""
+EXACT_TASKS = 12
+EXACT_STEPS = 1_500
+LARGEST_RATIO = 1e4
+"""Loads beyond so many periods count as that many: powers of more would not be numbers."""
+
+NodeScore = Callable[[Loads, int], FloatArray]
+
+
+def solve(problem: Problem, *, objective: Objective, seed: int) -> Plan:
+    """Makes the period small whatever the objective: that is what it is for."""
+    del objective
+    assignment, is_proven = best_assignment(problem, seed)
+    why = "the least period there is" if is_proven else "the least period that greedy and local search found"
+    return Plan(evaluate(problem, assignment), why)
+
+
+def best_assignment(problem: Problem, seed: int, evaluations: int = EVALUATIONS) -> tuple[tuple[int, ...], bool]:
+    """The mapping, and whether it was proven to have the least period."""
+    search = _Search(problem, evaluations)
+    for start in _starts(problem):
+        search.descend_from(start)
+        if search.is_spent(sweeps=2):
+            break
+    if len(problem.tasks) <= EXACT_TASKS:
+        proven = exact.best_period(problem, search.best, EXACT_STEPS)
+        if proven is not None:
+            return proven, True
+    search.kick(random.Random(seed))
+    return search.best, False
+
+
+def _starts(problem: Problem) -> Iterator[tuple[int, ...]]:
+    """Whole mappings to improve on, the most promising first."""
+    work_s = Loads(problem).work_s
+    mean_s = np.where(problem.allowed, work_s, 0.0).sum(axis=1) / problem.allowed.sum(axis=1)
+    largest_first = sorted(range(len(problem.tasks)), key=lambda task: (-mean_s[task], task))
+    by_rank = priority_order(problem)
+    yield _greedy(problem, largest_first, _whole_period)
+    yield _greedy(problem, by_rank, _whole_period)
+    yield heft.schedule(problem).assignment
+    total_s = work_s.sum(axis=0)
+    if np.isfinite(total_s.min()):
+        yield (int(total_s.argmin()),) * len(problem.tasks)
+    yield _greedy(problem, by_rank, _touched_only)
+
+
+def _whole_period(loads: Loads, task: int) -> FloatArray:
+    touched_s = _touched_only(loads, task)
+    return np.maximum(touched_s, max(float(loads.node_s.max()), float(loads.link_s.max())))
+
+
+def _touched_only(loads: Loads, task: int) -> FloatArray:
+    return loads.affected_s(task, loads.addition(task))
+
+
+def _greedy(problem: Problem, order: Sequence[int], score_of: NodeScore) -> tuple[int, ...]:
+    """Each task where the score is least; ties to the node with the least work, then the first declared."""
+
+    def run(guard: Guard) -> tuple[int, ...]:
+        loads = Loads(problem)
+        for task in order:
+            score = score_of(loads, task)
+            node = _least(score, loads.node_s + loads.work_s[task])
+            while not guard.accepts(task, node):
+                score[node] = np.inf
+                node = _least(score, loads.node_s + loads.work_s[task])
+                if score[node] == np.inf:
+                    raise DeadEnd(task)
+            loads.put(task, node)
+        return tuple(loads.assignment)
+
+    return guarded(problem, run)
+
+
+def _least(score: FloatArray, tie_breaker: FloatArray) -> int:
+    ties = np.flatnonzero(score <= score.min() * (1 + TIE_RATIO))
+    return int(ties[tie_breaker[ties].argmin()])
+
+
+class _Search:
+    """Moves of one task at a time, within a number of evaluations; remembers the best mapping seen."""
+
+    def __init__(self, problem: Problem, evaluations: int) -> None:
+        self._loads = Loads(problem)
+        self._movable = np.flatnonzero(problem.allowed.sum(axis=1) > 1).tolist()
+        self._left = evaluations
+        self.best: tuple[int, ...] = ()
+        self._best_s = float("inf")
+
+    def is_spent(self, sweeps: int = 0) -> bool:
+        """Whether fewer evaluations are left than so many sweeps need."""
+        return self._left <= sweeps * len(self._movable)
+
+    def descend_from(self, start: Sequence[int]) -> None:
+        self._loads.reset(start)
+        self._remember()
+        for power in POWERS:
+            while self._sweep(power):
+                self._loads.reset(self._loads.assignment)
+            self._remember()
+
+    def kick(self, draw: random.Random) -> None:
+        """Move a few tasks at random, descend, keep what is better."""
+        for _ in range(KICKS):
+            if not self._movable or self.is_spent(sweeps=1) or self._best_s == 0.0:
+                return
+            self._loads.reset(self.best)
+            for task in draw.sample(self._movable, min(KICKED_TASKS, len(self._movable))):
+                addition = self._loads.take(task)
+                node = draw.choice(np.flatnonzero(addition.is_possible).tolist())
+                self._loads.put(task, node, addition)
+            self.descend_from(self._loads.assignment)
+
+    def _remember(self) -> None:
+        period_s = self._loads.period_s()
+        if period_s < self._best_s * (1 - TIE_RATIO) or not self.best:
+            self.best, self._best_s = tuple(self._loads.assignment), period_s
+
+    def _sweep(self, power: int) -> bool:
+        """Try to move every task once; whether one moved and another sweep is worth it."""
+        scale_s = self._loads.period_s()
+        has_moved = False
+        if scale_s == 0.0:
+            return False
+        for task in self._movable:
+            if self._left <= 0:
+                return False
+            self._left -= 1
+            before = self._loads.assignment[task]
+            addition = self._loads.take(task)
+            growth = _growth(self._loads, task, addition, scale_s, power)
+            node = int(growth.argmin())
+            if not growth[node] < growth[before] * (1 - TIE_RATIO):
+                node = before
+            has_moved |= node != before
+            self._loads.put(task, node, addition)
+        return has_moved
+
+
+def _growth(loads: Loads, task: int, addition: Addition, scale_s: float, power: int) -> FloatArray:
+    """Per node, how much the sum of (load / scale) ** power grows if the task goes there; inf if it cannot."""
+
+    def raised(seconds: FloatArray) -> FloatArray:
+        return np.minimum(np.maximum(seconds / scale_s, 0.0), LARGEST_RATIO) ** power
+
+    growth = raised(loads.node_s + addition.node_s) - raised(loads.node_s) + raised(loads.worker_s[task])
+    if addition.in_rows:
+        link_s = loads.link_s[addition.in_rows]
+        growth += (raised(link_s + addition.in_s) - raised(link_s)).sum(axis=0)
+    if addition.out_rows:
+        link_s = loads.link_s[:, addition.out_rows].T
+        growth += (raised(link_s + addition.out_s) - raised(link_s)).sum(axis=0)
+    growth[~addition.is_possible] = np.inf
+    return growth
