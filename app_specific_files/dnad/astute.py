@@ -78,13 +78,14 @@ def causes(changes: Changes, opening: set[FlowKey], owned: Callable[[str], bool]
         if len(changes) < MIN_FLOWS or abs(k) <= K_LIMIT:
             return
         moved = [key for key, change in changes.items() if change * k > 0 and key in opening]
-        weights = {host: weight for host, weight in correlated(moved).items() if owned(host)}
+        weights = correlated(moved)
         host = max(sorted(weights), key=weights.__getitem__, default="")
         if weights.get(host, 0) < MIN_CHANGED:
             return
-        share = weights[host] / len(moved)
-        direction = "appeared or grew" if k > 0 else "shrank or ended"
-        yield host, share * flows.severity(abs(k), K_LIMIT), _reason(weights[host], direction, k)
+        if owned(host):  # else another stream names it, and its flows excuse the hosts of this one
+            share = weights[host] / len(moved)
+            direction = "appeared or grew" if k > 0 else "shrank or ended"
+            yield host, share * flows.severity(abs(k), K_LIMIT), _reason(weights[host], direction, k)
         changes = {key: change for key, change in changes.items() if host not in (key[0], key[2])}
 
 

@@ -10,9 +10,10 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from packets import TCP, Packet
+from packets import ICMP, TCP, Packet
 
 FlowKey = tuple[str, int, str, int, str]
+Answers = Collection[FlowKey | tuple[str, str]]
 WHOLE_RATIO = 0.9  # a last window covered this far by the capture counts as a whole one
 CAP = 5.0
 
@@ -44,11 +45,18 @@ class Flow(NamedTuple):
         """The key of the other direction."""
         return (self.dst, self.dport, self.src, self.sport, self.proto)
 
-    def has_failed(self, present: Collection[FlowKey]) -> bool:
-        """Whether it asked in vain: TCP that never came to acknowledge; for others, no flow came back."""
+    def has_failed(self, answers: Answers) -> bool:
+        """Whether it asked in vain: TCP that never came to acknowledge; for others, nothing came back."""
         if self.proto == TCP:
             return self.asks > 0 and self.acks == 0
-        return self.reverse not in present
+        if self.proto == ICMP:  # its errors answer other protocols, so whatever came back counts
+            return (self.dst, self.src) not in answers
+        return self.reverse not in answers
+
+
+def answers(window: Iterable[Flow]) -> Answers:
+    """What `Flow.has_failed` looks its answer up in: the flows of a window, and who sent to whom."""
+    return {found for flow in window for found in (flow.key, (flow.src, flow.dst))}
 
 
 def cut(packets: Iterable[Packet], window_s: float) -> dict[int, list[Flow]]:

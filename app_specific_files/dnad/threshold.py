@@ -60,12 +60,12 @@ def process(item: dict[str, Any], ctx: Any) -> dict[str, Any]:
 
 def observe(window: list[Flow], owned: Callable[[str], bool]) -> dict[str, Counts]:
     """What each owned host did in one window."""
-    present = {flow.key for flow in window}
+    answers = flows.answers(window)
     by_source: dict[str, list[Flow]] = defaultdict(list)
     failed_by_source: dict[str, list[Flow]] = defaultdict(list)
     failed_by_target: dict[str, list[Flow]] = defaultdict(list)
     for flow in window:
-        failed = flow.has_failed(present) and not is_group(flow.dst)
+        failed = flow.has_failed(answers) and not is_group(flow.dst)
         if owned(flow.src):
             by_source[flow.src].append(flow)
             if failed:

@@ -53,15 +53,24 @@ def test_a_flow_sums_one_direction_of_one_window():
 )
 def test_a_tcp_flow_fails_if_it_asks_and_never_acknowledges(kinds, failed):
     ((flow,),) = app.flows.cut([packet(0, flags=flags) for flags in kinds], 10.0).values()
-    assert flow.has_failed({flow.key}) is failed
+    assert flow.has_failed(app.flows.answers([flow])) is failed
 
 
 def test_a_datagram_fails_if_no_flow_came_back():
     question = packet(0, proto="U", flags="")
     answer = packet(1, "10.0.0.2", 80, "10.0.0.1", 1025, proto="U", flags="")
     ((alone,),) = app.flows.cut([question], 10.0).values()
-    assert alone.has_failed({alone.key})
-    assert not alone.has_failed({flow.key for flow in app.flows.cut([question, answer], 10.0)[0]})
+    assert alone.has_failed(app.flows.answers([alone]))
+    assert not alone.has_failed(app.flows.answers(app.flows.cut([question, answer], 10.0)[0]))
+
+
+def test_an_icmp_error_answers_a_datagram_and_has_not_failed():
+    question = packet(0, proto="U", flags="")
+    error = packet(1, "10.0.0.2", 0, "10.0.0.1", 0, proto="I", flags="")
+    window = app.flows.cut([question, error], 10.0)[0]
+    assert [flow.has_failed(app.flows.answers(window)) for flow in window] == [True, False]
+    ((ping,),) = app.flows.cut([error], 10.0).values()
+    assert ping.has_failed(app.flows.answers([ping]))
 
 
 @pytest.mark.parametrize(("span_s", "whole"), [(0, 0), (8.9, 0), (9.1, 1), (10, 1), (18.9, 1), (19.1, 2)])
