@@ -126,14 +126,19 @@ class _Finder:
 def serve(folder: Path) -> None:
     """Let imports find what lies in `folder`, and forget the folder served before."""
     folder = folder.resolve()
+    if any(isinstance(each, _Finder) and each.folder == folder for each in sys.meta_path):
+        return
+    forget()
+    sys.meta_path.append(_Finder(folder))
+    importlib.invalidate_caches()
+
+
+def forget() -> None:
+    """Undo `serve`: modules of the application can no longer be imported, and are loaded anew next time."""
     for finder in [each for each in sys.meta_path if isinstance(each, _Finder)]:
-        if finder.folder == folder:
-            return
         sys.meta_path.remove(finder)
         for name in [name for name, module in sys.modules.items() if finder.is_from_here(module)]:
             del sys.modules[name]
-    sys.meta_path.append(_Finder(folder))
-    importlib.invalidate_caches()
 
 
 def _load(app_name: str, task_name: str, script: str, folder: Path) -> tuple[ModuleType, str]:
