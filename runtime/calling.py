@@ -41,12 +41,12 @@ async def call_async(user_task: UserTask, ctx: Context, value: Any) -> list[Outp
 
 def run_source(source: UserSource, ctx: Context) -> None:
     """Run a source until it ends; what it emits or yields goes to the sink of its `ctx`, one by one."""
-    _collect(source.run(ctx), lambda output: ctx.emit(*output), source.name)
+    _collect(source.run(ctx), lambda output: ctx.emit(output.value, output.to), source.name)
 
 
 async def run_source_async(source: UserSource, ctx: Context) -> None:
     """The same on the event loop."""
-    await _collect_async(source.run(ctx), lambda output: ctx.emit(*output), source.name)
+    await _collect_async(source.run(ctx), lambda output: ctx.emit(output.value, output.to), source.name)
 
 
 def call_hook(hook: Function | None, ctx: Context) -> None:
@@ -71,7 +71,7 @@ def _collect(result: Any, sink: Sink, name: str) -> None:
             result.close()  # otherwise Python warns of it somewhere else, later
         raise TypeError(f"task '{name}' returned a {type(result).__name__}; write it as `async def`")
     elif result is not None:
-        sink(Output(result))
+        sink(Output(result, returned=True))
 
 
 async def _collect_async(result: Any, sink: Sink, name: str) -> None:

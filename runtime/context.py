@@ -17,6 +17,8 @@ class Output(NamedTuple):
 
     value: Any
     to: str | None = None
+    returned: bool = False
+    """Returned values keep their item's id; yielded and emitted ones get a number each."""
 
 
 Sink = Callable[[Output], None]

@@ -91,6 +91,8 @@ class ExecutionProfile:
     cpu_s: float
     """CPU seconds per item."""
     runs: int
+    input_bytes: float = 0.0
+    """Mean bytes of an input item."""
     output_bytes: Mapping[str, float] = field(default_factory=dict)
     """Mean bytes per input item, by child (`home` included)."""
     outputs: Mapping[str, float] = field(default_factory=dict)

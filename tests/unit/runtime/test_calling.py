@@ -54,14 +54,14 @@ async def async_mixed(item: Any, ctx: Context) -> Any:
     yield 3
 
 
-ALL = [Output(1, "b"), Output(2), Output(3)]
-MIXED = [Output(1), Output(2, "home"), Output(3)]
+ALL = [Output(1, "b"), Output(2), Output(3, returned=True)]
+MIXED = [Output(1), Output(2, "home"), Output(3, returned=True)]
 
 
 def test_a_value_goes_to_all_children_and_none_filters() -> None:
-    assert call(lambda item, ctx: item) == [Output(7, None)]
+    assert call(lambda item, ctx: item) == [Output(7, None, returned=True)]
     assert call(lambda item, ctx: None) == []
-    assert call(lambda item, ctx: 0) == [Output(0)]
+    assert call(lambda item, ctx: 0) == [Output(0, returned=True)]
 
 
 def test_what_is_emitted_counts_and_so_does_what_is_returned_in_this_order() -> None:

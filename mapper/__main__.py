@@ -1,0 +1,30 @@
+"""`python -m mapper --server URL`: the mapper's process."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mapper.service import run_mapper
+from runtime.bus import connect
+from runtime.service import Service, run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Map until told to stop; the exit code."""
+    parser = argparse.ArgumentParser(prog="mapper", description=__doc__)
+    parser.add_argument("--server", required=True)
+    parser.add_argument("--incarnation", required=True)
+    parser.add_argument("--expect-nodes", type=int, default=0, help="wait for this many nodes before the first mapping")
+    options = parser.parse_args(arguments)
+
+    async def component(service: Service) -> None:
+        async with connect(options.server, name=f"mapper {options.incarnation}") as bus:
+            await run_mapper(service, bus, options.incarnation, options.expect_nodes)
+
+    return run(component, name="mapper")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""The latest profiles: what is known, how old it is, and what is still missing for an application. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from runtime.app import App
+from runtime.network import HOME
+from runtime.profiles import ExecutionProfile, LinkEstimate, LinkRow, NodeProfile
+
+NODE_LEASE_S = 6.0
+"""A node whose profile (published every two seconds) is older counts as gone."""
+PATIENCE_S = 20.0
+"""How long a node may take to measure an application before it is mapped without the missing pairs."""
+
+
+@dataclass(slots=True)
+class _Node:
+    profile: NodeProfile
+    joined_s: float
+    seen_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a mapping of one application still waits for."""
+
+    executions: tuple[tuple[str, str], ...]
+    """(task, node) without a profile."""
+    links: tuple[tuple[str, str], ...]
+    """(from, to) without a measurement."""
+    nodes: int = 0
+    """How many more nodes are expected."""
+
+    def __bool__(self) -> bool:
+        return bool(self.executions or self.links or self.nodes)
+
+    def __str__(self) -> str:
+        said = [f"{self.nodes} more nodes"] if self.nodes else []
+        if self.executions:
+            said.append("the times of " + _few(f"{task} on {node}" for task, node in self.executions))
+        if self.links:
+            said.append("the links " + _few(f"{source}>{target}" for source, target in self.links))
+        return "waiting for " + "; ".join(said)
+
+
+def _few(names: Iterable[str], limit: int = 6) -> str:
+    found = list(names)
+    rest = f" and {len(found) - limit} more" if len(found) > limit else ""
+    return ", ".join(found[:limit]) + rest
+
+
+@dataclass(slots=True)
+class ProfileTable:
+    """Profiles as they come; the clock is given, never read."""
+
+    _nodes: dict[str, _Node] = field(default_factory=dict)
+    _links: dict[tuple[str, str], LinkEstimate] = field(default_factory=dict)
+    _executions: dict[tuple[str, str, str], ExecutionProfile] = field(default_factory=dict)
+    _failed: dict[tuple[str, str, str], str] = field(default_factory=dict)
+
+    def node(self, profile: NodeProfile, now_s: float) -> None:
+        known = self._nodes.get(profile.node)
+        if profile.gone:
+            self._nodes.pop(profile.node, None)
+        elif known is None or now_s - known.seen_s > NODE_LEASE_S:
+            self._nodes[profile.node] = _Node(profile, now_s, now_s)
+        else:
+            known.profile, known.seen_s = profile, now_s
+
+    def forget_node(self, name: str) -> None:
+        self._nodes.pop(name, None)
+
+    def links(self, row: LinkRow) -> None:
+        for key in [key for key in self._links if key[0] == row.source]:
+            del self._links[key]
+        for target, link in row.links.items():
+            self._links[row.source, target] = link
+
+    def execution(self, profile: ExecutionProfile) -> None:
+        self._executions[profile.app, profile.task, profile.node] = profile
+
+    def forget_execution(self, app: str, task: str, node: str) -> None:
+        self._executions.pop((app, task, node), None)
+
+    def failed(self, app: str, task: str, node: str, digest: str) -> None:
+        """The task cannot run on that node: nobody need wait for its profile."""
+        self._failed[app, task, node] = digest
+
+    def alive(self, now_s: float) -> tuple[str, ...]:
+        """Nodes that gave a sign of life lately, sorted; `home` first."""
+        names = [name for name, node in self._nodes.items() if now_s - node.seen_s <= NODE_LEASE_S]
+        return tuple(sorted(names, key=lambda name: (name != HOME, name)))
+
+    def profile_of(self, node: str) -> NodeProfile:
+        return self._nodes[node].profile
+
+    def link_between(self, source: str, target: str) -> LinkEstimate | None:
+        return self._links.get((source, target))
+
+    def execution_of(self, app: App, task: str, node: str) -> ExecutionProfile | None:
+        """Only a profile of the very code that is to run counts."""
+        found = self._executions.get((app.name, task, node))
+        return found if found is not None and found.digest == app.digest else None
+
+    def candidates(self, app: App, now_s: float) -> tuple[str, ...]:
+        """Nodes that the application's tasks may be placed on."""
+        alive = self.alive(now_s)
+        if not app.node_map:
+            return alive
+        allowed = {name for key, host in app.node_map.items() if key != HOME for name in (key, host)}
+        return tuple(node for node in alive if node in allowed)
+
+    def missing(self, app: App, now_s: float, expected_nodes: int = 0) -> Missing:
+        """What has yet to be measured. A node that takes too long is mapped as far as it is known."""
+        nodes = self.candidates(app, now_s)
+        patient = [node for node in nodes if now_s - self._nodes[node].joined_s < PATIENCE_S]
+        executions = [
+            (task, node)
+            for task in app.graph.tasks
+            for node in (patient if any(self.execution_of(app, task, other) for other in nodes) else nodes)
+            if self.execution_of(app, task, node) is None and self._failed.get((app.name, task, node)) != app.digest
+        ]
+        ends = [node for node in self.alive(now_s) if node in nodes or node == HOME]
+        links = [
+            (source, target)
+            for source in ends
+            for target in ends
+            if source != target and (source, target) not in self._links and (source in patient or target in patient)
+        ]
+        # Nodes that cannot all be waited for: what is expected is said when the mapper is started.
+        return Missing(tuple(executions), tuple(links), max(0, expected_nodes - len(self.alive(now_s))))
