@@ -37,11 +37,14 @@ class Records(Streams):
             headers = {**(headers or {}), **expected}
         return (await self.store_until(subject, payload, headers, deadline_s=deadline_s)).sequence
 
-    async def delete_record(self, stream: str, subject: str) -> None:
-        """Tell followers that the record is gone, and leave nothing behind."""
-        tombstone = await self.put_record(subject, b"")
-        # A record put since then has a higher sequence and stays.
-        await self.purge(stream, subject, up_to_sequence=tombstone)
+    async def delete_record(self, stream: str, subject: str) -> int:
+        """Store an empty message: for every reader the record is gone.
+
+        It stays as the subject's last message. Purging it as well was tried: the limit of one message per
+        subject removes older values without a trace on disk, so after `kill -9` of the server a value from
+        before the purge was the last one again.
+        """
+        return await self.put_record(subject, b"", {"Nats-Expected-Stream": stream})
 
     def follow(
         self,
