@@ -55,7 +55,7 @@ async def async_mixed(item: Any, ctx: Context) -> Any:
 
 
 ALL = [Output(1, "b"), Output(2), Output(3, returned=True)]
-MIXED = [Output(1), Output(2, "home"), Output(3, returned=True)]
+MIXED = [Output(1), Output(2, "home"), Output(3)]
 
 
 def test_a_value_goes_to_all_children_and_none_filters() -> None:
