@@ -132,11 +132,12 @@ class Worker:
 
     def _turn(self) -> None:
         self._turn_planned = False
+        # Frames leave first: as long as they wait, the flow is blocked and gives no jobs.
+        self._carry_out(self.flow.poll())
         jobs = self.flow.take(self._runner.limit - self._running)
         if jobs:
             self._running += len(jobs)
             self._runner.submit(jobs)
-        self._carry_out(self.flow.poll())
 
     def _carry_out(self, instructions: Sequence[Instruction]) -> None:
         app = self._app.name
