@@ -1,0 +1,108 @@
+"""The agent: one process per node that measures the node and its links, profiles tasks, and runs workers.
+
+It holds nothing that it cannot read again. When it is killed its children die with it; started again, it finds
+on the bus what its node should run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import secrets
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agents.agent_records import AgentRecords
+from agents.bundles import Bundles
+from agents.cgroups import Cgroup
+from agents.execution import ExecutionProfiler
+from agents.executor import GRACE_S, Executor
+from agents.presence import Presence
+from agents.probe import LinkProfiler
+from agents.profile_run import BUDGET_S, DEADLINE_S, ProfileRun
+from agents.resources import Resources
+from runtime import bus
+from runtime.errors import UsageError
+from runtime.service import Service
+
+logger = logging.getLogger(__name__)
+
+
+def default_cache() -> Path:
+    """Where unpacked applications are kept when nobody says otherwise."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "jupiter"
+
+
+def _new_id() -> str:
+    return secrets.token_hex(4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentOptions:
+    """What an agent is started with."""
+
+    url: str
+    node: str
+    quota_cores: float | None = None
+    """CPUs the node's tasks may use; None for all that the machine leaves them."""
+    cache: Path = field(default_factory=default_cache)
+    incarnation: str = field(default_factory=lambda: f"agent-{_new_id()}")
+    runs_workers: bool = True
+    """In a cluster the pods do."""
+    grace_s: float = GRACE_S
+    profile_budget_s: float = BUDGET_S
+    profile_deadline_s: float = DEADLINE_S
+    new_id: Callable[[], str] = _new_id
+
+    def __post_init__(self) -> None:
+        if not self.node:
+            raise UsageError("an agent needs the name of its node")
+        if self.quota_cores is not None and not self.quota_cores > 0:
+            raise UsageError(f"{self.quota_cores:g} CPUs for node {self.node}: it must be above zero")
+
+
+async def run_agent(service: Service, options: AgentOptions) -> None:
+    """Serve one node until stopped, then leave cleanly: workers drained, leave taken, cgroup removed."""
+    async with contextlib.AsyncExitStack() as stack:
+        cgroup = None
+        if options.quota_cores is not None:
+            cgroup = stack.enter_context(Cgroup(options.node, options.quota_cores))
+        resources = Resources(options.quota_cores)
+        connection = await stack.enter_async_context(bus.connect(options.url, name=f"agent {options.node}"))
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="jupiter-agent-", ignore_cleanup_errors=True))
+        bundles = Bundles(connection, options.cache)
+        how = ProfileRun(
+            node=options.node,
+            scratch=Path(scratch),
+            cgroup=cgroup,
+            budget_s=options.profile_budget_s,
+            deadline_s=options.profile_deadline_s,
+        )
+        presence = Presence(connection, resources, options.node, options.incarnation)
+        links = LinkProfiler(connection, options.node, random.Random())
+        profiler = ExecutionProfiler(connection, bundles, how, resources.cores)
+        executor = Executor(
+            connection,
+            options.url,
+            bundles,
+            new_id=options.new_id,
+            cgroup=cgroup,
+            grace_s=options.grace_s,
+        )
+        await links.answer()
+        records = AgentRecords(connection, options.node, links, profiler, executor)
+        await records.recall(resources.cores)
+        service.start("presence", presence.run())
+        service.start("links", links.run())
+        async with records.followed():
+            service.start("profiler", profiler.run())
+            if options.runs_workers:
+                service.start("executor", executor.run())
+            await service.stopping.wait()
+        await presence.leave()
+        await executor.drain()

@@ -1,0 +1,189 @@
+"""One task timed on sample items, called exactly as a worker calls it, codecs included.
+
+Runs in the profiler's child, beside user code: it imports nothing but `runtime` and the standard library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agents import timing
+from agents.samples import Sample, SampleInput
+from agents.timing import Run
+from runtime import calling
+from runtime.app import App
+from runtime.codec import CODECS
+from runtime.context import Context, Output
+from runtime.errors import AppError
+from runtime.graph import Task
+from runtime.loader import UserTask, load_task
+from runtime.network import HOME
+
+ByChild = dict[str, list[bytes]]
+
+
+class TaskError(Exception):
+    """User code raised on every sample item it was given; says what and where."""
+
+
+class Measurement:
+    """One task on its sample input. `measure` fills the rest."""
+
+    def __init__(self, app: App, task: Task, folder: Path, node: str, runner: asyncio.Runner) -> None:
+        self._task = task
+        self._app = app
+        self._folder = folder.resolve()
+        self._runner = runner
+        self._ctx = Context(app=app.name, task=task.name, node=node, children=task.children)
+        self._codec = CODECS[app.codec]
+        self._entry_codec = CODECS[task.input_codec or app.codec]
+        self._is_entry = HOME in app.graph.parents(task.name)
+        self._is_join = app.graph.is_join(task.name)
+        self.sent: list[tuple[str, ByChild]] = []
+        """For each distinct item that succeeded: its id, and what it sent to each child."""
+        self.failed_items = 0
+
+    def measure(self, inputs: list[SampleInput], budget_s: float) -> dict[str, Any]:
+        """The numbers of an execution profile; raises TaskError with one sentence."""
+        started_s = time.perf_counter()
+        try:
+            user_task = load_task(self._app.name, self._task, self._folder)
+            self._hook(user_task, user_task.setup)
+        except (Exception, SystemExit) as error:
+            raise TaskError(self._sentence(error)) from error
+        prepared_s = time.perf_counter() - started_s
+        try:
+            first, runs = self._repeat(user_task, inputs, budget_s)
+        finally:
+            self._teardown(user_task)
+        numbers = timing.summary(first, runs)._asdict()
+        numbers["cold_s"] = prepared_s + first.wall_s
+        numbers["failed_items"] = self.failed_items
+        return numbers | self._traffic()
+
+    def _repeat(self, user_task: UserTask, inputs: list[SampleInput], budget_s: float) -> tuple[Run, list[Run]]:
+        """Every item once as long as the budget allows, then round and round."""
+        first: Run | None = None
+        runs: list[Run] = []
+        good: list[SampleInput] = []
+        complaint = ""
+        for item in inputs:
+            try:
+                run, outputs = self._call(user_task, item)
+            except (Exception, SystemExit) as error:
+                complaint = complaint or f"on {item.item_id}: {self._sentence(error)}"
+                self.failed_items += 1
+                continue
+            good.append(item)
+            self.sent.append((item.item_id, self._by_child(outputs)))
+            if first is None:
+                first = run
+            else:
+                runs.append(run)
+            if self._has_sent() and timing.is_enough(first.wall_s, _walls(runs), budget_s):
+                break
+        if first is None:
+            raise TaskError(complaint)
+        while not timing.is_enough(first.wall_s, _walls(runs), budget_s):
+            runs.append(self._call(user_task, good[(len(runs) + 1) % len(good)])[0])
+        return first, runs
+
+    def _call(self, user_task: UserTask, item: SampleInput) -> tuple[Run, list[Sample]]:
+        ctx = self._ctx.for_item(item.item_id)
+        if user_task.is_async:
+            return self._runner.run(self._timed_async(user_task, ctx, item))
+        clock = _Clock()
+        outputs = calling.call_sync(user_task, ctx, self._decode(item))
+        encoded = self._encode(outputs)
+        return clock.read(), encoded
+
+    async def _timed_async(self, user_task: UserTask, ctx: Context, item: SampleInput) -> tuple[Run, list[Sample]]:
+        clock = _Clock()
+        outputs = await calling.call_async(user_task, ctx, self._decode(item))
+        encoded = self._encode(outputs)
+        return clock.read(), encoded
+
+    def _decode(self, item: SampleInput) -> Any:
+        if item.payload is None:
+            return {
+                parent: (self._entry_codec if parent == HOME else self._codec).decode(part)
+                for parent, part in item.parts.items()
+            }
+        codec = self._entry_codec if self._is_entry else self._codec
+        value = codec.decode(item.payload)
+        if self._is_join and not isinstance(value, Mapping):
+            raise TypeError("the sample_input of a join must hold objects {parent: value}")
+        return value
+
+    def _encode(self, outputs: list[Output]) -> list[Sample]:
+        """Payloads in order, each with the child it is for ('' means all)."""
+        return [Sample(output.to or "", self._codec.encode(output.value)) for output in outputs]
+
+    def _by_child(self, outputs: list[Sample]) -> ByChild:
+        return {child: [payload for to, payload in outputs if to in ("", child)] for child in self._task.children}
+
+    def _has_sent(self) -> bool:
+        """Whether every child has something to be measured on."""
+        return all(any(by_child[child] for _, by_child in self.sent) for child in self._task.children)
+
+    def _traffic(self) -> dict[str, dict[str, float]]:
+        """Bytes and outputs per input item, by child. A route sends each output to one child: on average."""
+        share = 1 / len(self.sent) / (1 if self._task.route == "all" else len(self._task.children))
+        sent = {
+            child: [payload for _, by_child in self.sent for payload in by_child[child]]
+            for child in self._task.children
+        }
+        return {
+            "output_bytes": {child: sum(map(len, payloads)) * share for child, payloads in sent.items()},
+            "outputs": {child: len(payloads) * share for child, payloads in sent.items()},
+        }
+
+    def _hook(self, user_task: UserTask, hook: Callable[..., Any] | None) -> None:
+        if user_task.is_async:
+            self._runner.run(calling.call_hook_async(hook, self._ctx))
+        else:
+            calling.call_hook(hook, self._ctx)
+
+    def _teardown(self, user_task: UserTask) -> None:
+        try:
+            self._hook(user_task, user_task.teardown)
+        except (Exception, SystemExit):
+            self._ctx.logger.exception("teardown of task '%s' raised", self._task.name)
+
+    def _sentence(self, error: BaseException) -> str:
+        """What user code raised, and its own last line that led there; paths relative to its folder."""
+        if isinstance(error, AppError):
+            return str(error).replace(f"{self._folder}/", "")
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if Path(frame.filename).is_relative_to(self._folder)]
+        place = f" at {Path(own[-1].filename).relative_to(self._folder)}:{own[-1].lineno}" if own else ""
+        return f"{type(error).__name__}: {error}{place}"
+
+
+class _Clock:
+    """Seconds on the wall and of CPU since it was made, children that ended included."""
+
+    __slots__ = ("_cpu_s", "_wall_s")
+
+    def __init__(self) -> None:
+        self._cpu_s = _cpu_s()
+        self._wall_s = time.perf_counter()
+
+    def read(self) -> Run:
+        wall_s = time.perf_counter() - self._wall_s
+        return Run(wall_s, _cpu_s() - self._cpu_s)
+
+
+def _cpu_s() -> float:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
+
+
+def _walls(runs: list[Run]) -> list[float]:
+    return [run.wall_s for run in runs]
