@@ -37,7 +37,7 @@ async def _worker(service: Service, bus, options: argparse.Namespace) -> None:  
             task=options.task,
             node=options.node,
             incarnation=options.incarnation,
-            cache=options.cache,
+            cache=options.bundle,
             digest=options.digest,
             epoch=options.epoch,
         ),
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "worker":
             component.add_argument("--app", required=True)
             component.add_argument("--task", required=True)
-            component.add_argument("--cache", type=Path, required=True)
+            component.add_argument("--bundle", type=Path, required=True, help="the cache that holds the bundle")
             component.add_argument("--digest", required=True)
             component.add_argument("--epoch", type=int, default=0)
     return parser
