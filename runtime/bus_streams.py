@@ -147,14 +147,16 @@ class Streams(Core):
         return await self._get(stream, {"last_by_subj": subject})
 
     async def last_message(self, stream: str, subject: str, timeout_s: float = API_DEADLINE_S) -> StoredMessage | None:
-        """The last message of a subject, read from any replica (direct get); None when there is none."""
+        """The last message of a subject from any replica (direct get); None when there is none, or no such stream."""
         end_s = self._loop.time() + timeout_s
         back_off_s = BACK_OFF_FIRST_S
         while True:
             try:
                 answer = await self.request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", API_ATTEMPT_S)
                 return None if answer.status == 404 else stored_message(answer)
-            except (NoResponders, RequestTimeout, WriteBufferFull):
+            except (NoResponders, RequestTimeout, WriteBufferFull) as exc:
+                if isinstance(exc, NoResponders) and await self.stream_state(stream) is None:
+                    return None
                 if self._loop.time() + back_off_s > end_s:
                     raise
             await asyncio.sleep(back_off_s)

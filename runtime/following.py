@@ -153,10 +153,9 @@ class Follow:
                 await self._wake.wait()
 
     async def _resync(self) -> None:
-        self._resync_due_s = self._loop.time() + self._resync_s * random.uniform(0.8, 1.2)
-        if self._second_look:
-            self._resync_due_s = self._loop.time() + SECOND_LOOK_S
-            self._second_look = False
+        wait_s = min(SECOND_LOOK_S, self._resync_s) if self._second_look else self._resync_s
+        self._second_look = False
+        self._resync_due_s = self._loop.time() + wait_s * random.uniform(0.8, 1.2)
         snapshot = await self._bus.snapshot(self._stream, self._filter)
         for record in snapshot:
             self._report(self._state.take(record))

@@ -26,9 +26,9 @@ from runtime.message import Message, Outgoing
 from runtime.server import EmbeddedServer
 from runtime.streams import StreamSpec
 from tests.integration.faulty import proxy
+from tests.integration.waiting import DEADLINE_S
 
 NEVER_STORED_BEFORE = {"Nats-Expected-Last-Subject-Sequence": "0"}
-DEADLINE_S = 20.0
 
 
 class Inbox(list[Message]):

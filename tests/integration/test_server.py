@@ -18,8 +18,7 @@ from runtime.bus import connect
 from runtime.errors import TransportError, UsageError
 from runtime.server import EmbeddedServer
 from runtime.streams import StreamSpec
-
-DEADLINE_S = 10.0
+from tests.integration.waiting import DEADLINE_S, until
 
 
 def is_alive(pid: int) -> bool:
@@ -27,12 +26,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
-
-
-async def until_gone(pid: int) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while is_alive(pid):  # noqa: ASYNC110 - the end of a grandchild is no event
-            await asyncio.sleep(0.01)
 
 
 async def run_then_kill(script: str) -> int:
@@ -109,7 +102,8 @@ async def test_the_server_dies_with_a_parent_that_is_killed() -> None:
                 await asyncio.sleep(60)
         asyncio.run(main())
     """
-    await until_gone(await run_then_kill(script))
+    pid = await run_then_kill(script)
+    await until(lambda: not is_alive(pid))
 
 
 async def test_the_watchdog_does_what_the_kernel_does_elsewhere() -> None:
@@ -121,7 +115,8 @@ async def test_the_watchdog_does_what_the_kernel_does_elsewhere() -> None:
         print(process.pid, flush=True)
         time.sleep(60)
     """
-    await until_gone(await run_then_kill(script))
+    pid = await run_then_kill(script)
+    await until(lambda: not is_alive(pid))
 
 
 async def test_stop_kills_what_ignores_the_signal() -> None:
