@@ -1,0 +1,2 @@
+def process(parts, ctx):
+    return parts["left"]

@@ -1,0 +1,2 @@
+def process(item, ctx):
+    return item
