@@ -6,6 +6,7 @@ on the bus what its node should run.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -97,12 +98,17 @@ async def run_agent(service: Service, options: AgentOptions) -> None:
         await links.answer()
         records = AgentRecords(connection, options.node, links, profiler, executor)
         await records.recall(resources.cores)
-        service.start("presence", presence.run())
-        service.start("links", links.run())
-        async with records.followed():
-            service.start("profiler", profiler.run())
-            if options.runs_workers:
-                service.start("executor", executor.run())
-            await service.stopping.wait()
+        tasks = [service.start("presence", presence.run()), service.start("links", links.run())]
+        try:
+            async with records.followed():
+                tasks.append(service.start("profiler", profiler.run()))
+                if options.runs_workers:
+                    tasks.append(service.start("executor", executor.run()))
+                await service.stopping.wait()
+        finally:
+            # Before the bus and the cgroup go: the profiler's child is in it.
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         await presence.leave()
         await executor.drain()

@@ -47,7 +47,7 @@ async def agent(
 async def until(condition: Callable[[], T], timeout_s: float = 15.0) -> T:
     """Wait until `condition` gives something true; returns it."""
     async with asyncio.timeout(timeout_s):
-        while not (found := condition()):  # noqa: ASYNC110 - a test may wait for anything
+        while not (found := condition()):
             await asyncio.sleep(0.02)
         return found
 

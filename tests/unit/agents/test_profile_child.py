@@ -131,9 +131,7 @@ def test_what_fails_is_said_with_its_place_and_what_follows_from_it(tmp_path: Pa
     )
     errors = {name: answer.get("error", "") for name, answer in profile(folder, app).items()}
     assert errors["a"] == errors["deaf"] == ""
-    assert errors["bad"] == (
-        "fails on its sample input: on sample-1: ZeroDivisionError: division by zero at bad.py:2"
-    )
+    assert errors["bad"] == ("fails on its sample input: on sample-1: ZeroDivisionError: division by zero at bad.py:2")
     assert errors["after"] == "not measured, because its input comes from 'bad', which was not"
     assert "imports 'nothing_of_that_name'" in errors["broken"]
     assert str(tmp_path) not in errors["broken"]
