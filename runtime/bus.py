@@ -134,11 +134,13 @@ class _Client(Client):
         self._routes[sid] = route
         return sid
 
-    async def drop_route(self, sid: int) -> None:
-        self._routes.pop(sid, None)
+    async def end_interest(self, sid: int) -> None:
         self._remove_sub(sid)
         if not self.is_closed:
             await self._send_unsubscribe(sid)
+
+    def forget_route(self, sid: int) -> None:
+        self._routes.pop(sid, None)
 
     # Instead of nats-py's own.
     def _dispatch(self, sid: int, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
@@ -211,6 +213,10 @@ class _Client(Client):
         logger.info("connection to NATS lost: %s", e)
         self._tcp.abort()
         self._up.clear()
+        pongs, self._pongs = self._pongs, []
+        for pong in pongs:
+            if not pong.done():
+                pong.set_result(False)
         await super()._process_op_err(e)
         if self.core is not None:
             self.core.connection_lost()
@@ -253,7 +259,8 @@ async def connect(
     client = _Client(write_buffer_bytes)
 
     async def on_error(error: Exception) -> None:
-        client.last_problem = error
+        if client.last_problem is None or not isinstance(error, OSError):
+            client.last_problem = error  # what the server said tells more than that it then hung up
         logger.debug("nats: %s", error)
 
     async def on_reconnected() -> None:

@@ -57,7 +57,8 @@ class Link(Protocol):
     async def drain(self) -> None: ...
     async def round_trip(self, timeout_s: float) -> bool: ...
     async def add_route(self, subject: str, route: Route) -> int: ...
-    async def drop_route(self, sid: int) -> None: ...
+    async def end_interest(self, sid: int) -> None: ...
+    def forget_route(self, sid: int) -> None: ...
 
 
 class Subscription:
@@ -69,7 +70,7 @@ class Subscription:
 
     async def unsubscribe(self) -> None:
         """No message is handed over after this was called."""
-        await self._core.link.drop_route(self._sid)
+        await self._core.drop_handler(self._sid)
 
 
 class Core:
@@ -138,6 +139,11 @@ class Core:
 
         return await self.link.add_route(subject, route)
 
+    async def drop_handler(self, sid: int) -> None:
+        """The end of `add_handler`."""
+        self.link.forget_route(sid)
+        await self.link.end_interest(sid)
+
     async def request(
         self, subject: str, payload: bytes, timeout_s: float, headers: Mapping[str, str] | None = None
     ) -> Message:
@@ -165,7 +171,7 @@ class Core:
         try:
             return await self._ask(inbox, subject, payload, timeout_s, None, inbox)
         finally:
-            await self.link.drop_route(sid)
+            await self.drop_handler(sid)
 
     async def _ask(
         self,

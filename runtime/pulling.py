@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from runtime.pull import PullState
 if TYPE_CHECKING:
     from runtime.bus_core import Core
 
-logger = logging.getLogger(__name__)
+RETIRE_S = 2.0
 
 
 class Pull:
@@ -41,6 +40,7 @@ class Pull:
         self._listening = -1
         self._sids: list[int] = []
         self._renewal: asyncio.Task[None] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
         self._stopped = False
         self._undo: list[Callable[[], None]] = []
 
@@ -71,14 +71,12 @@ class Pull:
         self._plan_step()
 
     async def stop(self) -> None:
-        """Hand over nothing more; what is not acknowledged comes again to whoever pulls next."""
+        """Hand over nothing more; what is under way goes back to the queue."""
         self._end()
         for undo in self._undo:
             undo()
-        if self._renewal is not None:
-            await asyncio.gather(self._renewal, return_exceptions=True)
-        for sid in self._sids:
-            await self._core.link.drop_route(sid)
+        await asyncio.gather(*self._retiring, *([self._renewal] if self._renewal else []), return_exceptions=True)
+        await self._retire(self._sids)
 
     def _end(self) -> None:
         self._stopped = True
@@ -98,12 +96,24 @@ class Pull:
 
         self._sids.append(await self._core.link.add_route(inbox, route))
         self._inbox, self._listening = inbox, generation
-        for sid in old:
-            await self._core.link.drop_route(sid)
         self._plan_step()
+        retirement = self._loop.create_task(self._retire(old), name=f"retire {self._next}")
+        self._retiring.add(retirement)
+        retirement.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, sids: list[int]) -> None:
+        """End the interest, and listen until the server has read that: what was under way is ours to take."""
+        # Dropped at once, it was a message that nobody had until the consumer's acknowledgement wait was over.
+        for sid in sids:
+            await self._core.link.end_interest(sid)
+        await self._core.link.round_trip(RETIRE_S)
+        for sid in sids:
+            self._core.link.forget_route(sid)
 
     def _received(self, generation: int, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
         if self._stopped:
+            if reply and not self._core.closed.is_set():
+                self._core.send(reply.decode(), b"-NAK")
             return
         now_s = self._loop.time()
         if block[8:9] == b" ":
