@@ -1,7 +1,7 @@
-"""Branch and bound over whole mappings, for graphs of a dozen tasks: the smallest period, the smallest makespan.
+"""Branch and bound for graphs of a dozen tasks: the mapping with the smallest period.
 
-Both searches start from a mapping that is already good and stop after a number of steps, not of seconds, so that the
-answer is the same on every machine. They return None when the steps did not suffice to be sure.
+The search starts from a mapping that is already good and stops after a number of steps, not of seconds, so that
+the answer is the same on every machine.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from mapper.problem import Problem
 from mapper.ranks import TIE_RATIO
 
 
-class _OutOfSteps(Exception):  # noqa: N818 - a signal inside this module
+class OutOfSteps(Exception):  # noqa: N818 - a signal inside a search
     pass
 
 
-def best_period(problem: Problem, start: Sequence[int], steps: int) -> tuple[int, ...] | None:
-    """The mapping with the smallest period; `start` unless a better one exists."""
+def best_period(problem: Problem, start: Sequence[int], steps: int) -> tuple[tuple[int, ...], bool]:
+    """The best mapping found (`start` unless there is a better one), and whether it is proven to be the best."""
     search = _PeriodSearch(problem, start, steps)
     try:
         search.run(0, 0.0)
-    except _OutOfSteps:
-        return None
-    return search.best
+    except OutOfSteps:
+        return search.best, False
+    return search.best, True
 
 
 class _PeriodSearch:
@@ -53,20 +53,18 @@ class _PeriodSearch:
         task = self._tasks[depth]
         self._steps -= 1
         if self._steps < 0:
-            raise _OutOfSteps
+            raise OutOfSteps
         loads = self._loads
         addition = loads.addition(task)
         worst_s = np.maximum(loads.affected_s(task, addition), period_s)
-        node_s, link_s = loads.node_s.copy(), loads.link_s.copy()
+        snapshot = loads.snapshot()
         for node in np.argsort(worst_s, kind="stable").tolist():
             if not self._can_improve(float(worst_s[node])):
                 break
-            loads.put(task, node, addition)
+            loads.move(task, node, addition)
             if self._can_improve((loads.node_s.sum() + self._remaining_s[depth + 1]) / self._node_count):
                 self.run(depth + 1, float(worst_s[node]))
-            # Copies instead of subtraction: the sums of the next branch must not inherit rounding.
-            loads.assignment[task] = -1
-            loads.node_s, loads.link_s = node_s.copy(), link_s.copy()
+            loads.restore(task, snapshot)
 
     def _can_improve(self, bound_s: float) -> bool:
         return bound_s < self._best_s * (1 - TIE_RATIO)

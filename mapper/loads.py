@@ -1,7 +1,8 @@
 """What every node and link has to do per root input under a mapping that is still being changed.
 
-The throughput mapper asks it thousands of times what a task would add where, so the answer is one array per question
-and the state is updated, not recomputed. All seconds are per root input, as in `mapper.period`.
+The throughput mapper asks thousands of times what a task would add where. So all loads stand in one vector, links
+first (row by row) and then nodes, and the answer for all nodes at once is a few operations on rows of it. All seconds
+are per root input, as in `mapper.period`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mapper.problem import BoolArray, FloatArray, Problem
 
@@ -18,116 +20,115 @@ UNPLACED = -1
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """What a task would add, for every node it could go to (the last axis of each array)."""
+    """What a task adds on each node it could go to: column by node, row by load that it touches."""
 
-    node_s: FloatArray
-    in_rows: list[int]
-    """The nodes its placed parents are on; `in_s[i]` goes to the link from the i-th of them."""
-    in_s: FloatArray
-    out_rows: list[int]
-    out_s: FloatArray
+    places: NDArray[np.intp]
+    """Where the touched loads stand in the vector."""
+    seconds: FloatArray
     is_possible: BoolArray
 
 
 class Loads:
-    """Node and link loads of a partial mapping, with the tasks that are not placed yet left out."""
+    """Loads of a partial mapping; tasks that are not placed yet add nothing."""
 
     def __init__(self, problem: Problem) -> None:
-        task_count, node_count = problem.compute_s.shape
+        task_count, count = problem.compute_s.shape
+        self._count = count
         self.assignment = [UNPLACED] * task_count
-        self.node_s: FloatArray = np.zeros(node_count)
-        self.link_s: FloatArray = np.zeros((node_count, node_count))
+        self._loads_s: FloatArray = np.zeros(count * count + count)
         # Only where allowed: a rate of 0 must not make of `inf` something that is not a number.
         seconds = np.where(problem.allowed, problem.compute_s, 0.0) * np.array(problem.rates)[:, None]
         self.work_s: FloatArray = np.where(problem.allowed, seconds / np.array(problem.cores), np.inf)
         replicas = np.array(problem.replicas)[:, None]
         self.worker_s: FloatArray = np.where(problem.allowed, seconds / replicas, np.inf)
-        self._linked = problem.linked
-        self._per_byte_s = np.where(problem.linked, problem.inverse_bandwidth_s_per_byte, 0.0)
-        flows = [(edge.source, edge.target, edge.size_bytes * problem.edge_rate(edge)) for edge in problem.edges]
-        self._parents: list[list[tuple[int, float]]] = [[] for _ in range(task_count)]
-        self._children: list[list[tuple[int, float]]] = [[] for _ in range(task_count)]
-        for source, target, flow_bytes in flows:
-            self._parents[target].append((source, flow_bytes))
-            self._children[source].append((target, flow_bytes))
+        # Rows of these tables: [n] the links from node n, [count + n] the links to n, [2 count] the nodes themselves.
+        links = np.arange(count * count).reshape(count, count)
+        nodes = np.arange(count * count, count * count + count)
+        self._places = np.vstack([links, links.T, nodes])
+        per_byte_s = np.where(problem.linked, problem.inverse_bandwidth_s_per_byte, 0.0)
+        self._per_byte_s = np.vstack([per_byte_s, per_byte_s.T, np.zeros(count)])
+        self._linked = None
+        if not problem.is_fully_linked:
+            self._linked = np.vstack([problem.linked, problem.linked.T, np.ones(count, dtype=np.bool_)])
+        self._flows: list[list[tuple[int, int, float]]] = [[] for _ in range(task_count)]
+        for edge in problem.edges:
+            flow_bytes = edge.size_bytes * problem.edge_rate(edge)
+            self._flows[edge.target].append((edge.source, 0, flow_bytes))
+            self._flows[edge.source].append((edge.target, count, flow_bytes))
 
-    def neighbours(self, task: int) -> list[int]:
-        return [other for other, _ in (*self._parents[task], *self._children[task])]
+    @property
+    def node_s(self) -> FloatArray:
+        return self._loads_s[self._count**2 :]
+
+    def busiest_s(self) -> float:
+        return float(self._loads_s.max())
+
+    def period_s(self) -> float:
+        """The period of a whole mapping."""
+        workers_s = self.worker_s[range(len(self.assignment)), self.assignment]
+        return max(self.busiest_s(), float(workers_s.max()))
 
     def addition(self, task: int) -> Addition:
-        """What `task`, which is not placed, would add on each node."""
-        in_rows, in_bytes = self._grouped(self._parents[task])
-        out_rows, out_bytes = self._grouped(self._children[task])
-        possible = np.isfinite(self.work_s[task])
-        if in_rows:
-            possible &= self._linked[in_rows].all(axis=0)
-        if out_rows:
-            possible &= self._linked[:, out_rows].all(axis=1)
-        return Addition(
-            node_s=self.work_s[task],
-            in_rows=in_rows,
-            in_s=self._per_byte_s[in_rows] * in_bytes,
-            out_rows=out_rows,
-            out_s=self._per_byte_s[:, out_rows].T * out_bytes,
-            is_possible=possible,
-        )
-
-    def _grouped(self, others: list[tuple[int, float]]) -> tuple[list[int], FloatArray]:
-        """Bytes to or from placed tasks, summed by their node; a column, in the order first met."""
-        by_node: dict[int, float] = {}
-        for other, flow_bytes in others:
+        """What `task` adds, whether it is placed or not."""
+        rows, sizes = [2 * self._count], [0.0]
+        seen: dict[int, int] = {}
+        for other, offset, flow_bytes in self._flows[task]:
             node = self.assignment[other]
-            if node != UNPLACED:
-                by_node[node] = by_node.get(node, 0.0) + flow_bytes
-        return list(by_node), np.array(list(by_node.values())).reshape(-1, 1)
+            if node == UNPLACED:
+                continue
+            row = offset + node
+            if row in seen:
+                sizes[seen[row]] += flow_bytes
+            else:
+                seen[row] = len(rows)
+                rows.append(row)
+                sizes.append(flow_bytes)
+        seconds = self._per_byte_s[rows] * np.array(sizes)[:, None]
+        seconds[0] = self.work_s[task]
+        possible = np.isfinite(seconds[0])
+        if self._linked is not None:
+            possible &= self._linked[rows].all(axis=0)
+        return Addition(self._places[rows], seconds, possible)
+
+    def touched_s(self, task: int, addition: Addition) -> FloatArray:
+        """The loads that the task touches on each node, without what it adds there already."""
+        touched_s: FloatArray = self._loads_s[addition.places]
+        node = self.assignment[task]
+        if node != UNPLACED:
+            touched_s[:, node] -= addition.seconds[:, node]
+        return touched_s
 
     def affected_s(self, task: int, addition: Addition) -> FloatArray:
-        """Per node, the busiest of what `task` would touch there: node, links, its own workers; inf if impossible."""
-        worst_s: FloatArray = np.maximum(self.node_s + addition.node_s, self.worker_s[task])
-        if addition.in_rows:
-            np.maximum(worst_s, (self.link_s[addition.in_rows, :] + addition.in_s).max(axis=0), out=worst_s)
-        if addition.out_rows:
-            outgoing_s = self.link_s[:, addition.out_rows].T + addition.out_s
-            np.maximum(worst_s, outgoing_s.max(axis=0), out=worst_s)
+        """Per node, the busiest of what `task` touches there: node, links, its own workers; inf if impossible."""
+        worst_s: FloatArray = (self.touched_s(task, addition) + addition.seconds).max(axis=0)
+        np.maximum(worst_s, self.worker_s[task], out=worst_s)
         worst_s[~addition.is_possible] = np.inf
         return worst_s
 
-    def period_s(self) -> float:
-        """The period of what is placed."""
-        placed = [task for task, node in enumerate(self.assignment) if node != UNPLACED]
-        nodes = [self.assignment[task] for task in placed]
-        worker_s = float(self.worker_s[placed, nodes].max()) if placed else 0.0
-        return max(float(self.node_s.max()), float(self.link_s.max()), worker_s)
+    def move(self, task: int, node: int, addition: Addition) -> None:
+        """Put the task there, wherever it was."""
+        before = self.assignment[task]
+        if before != UNPLACED:
+            self._loads_s[addition.places[:, before]] -= addition.seconds[:, before]
+        if node != UNPLACED:
+            self._loads_s[addition.places[:, node]] += addition.seconds[:, node]
+        self.assignment[task] = node
+
+    def snapshot(self) -> FloatArray:
+        return self._loads_s.copy()
+
+    def restore(self, task: int, loads_s: FloatArray) -> None:
+        """Take the task away again and go back to a snapshot; subtracting would leave rounding behind."""
+        self._loads_s[:] = loads_s
+        self.assignment[task] = UNPLACED
 
     def reset(self, assignment: Sequence[int]) -> None:
         """Start again from a whole mapping; also rids the sums of the rounding that moves leave behind."""
         self.assignment = list(assignment)
-        tasks = range(len(assignment))
-        placed_s: FloatArray = self.work_s[tasks, self.assignment]
-        sums = np.bincount(self.assignment, weights=placed_s, minlength=len(self.node_s))
-        self.node_s = sums.astype(np.float64)
-        self.link_s[:] = 0.0
-        for task, children in enumerate(self._children):
-            source = assignment[task]
-            for child, flow_bytes in children:
-                target = assignment[child]
-                self.link_s[source, target] += flow_bytes * self._per_byte_s[source, target]
-
-    def put(self, task: int, node: int, addition: Addition | None = None) -> None:
-        self._change(task, node, addition or self.addition(task), 1.0)
-        self.assignment[task] = node
-
-    def take(self, task: int) -> Addition:
-        """Take a placed task away; returns what it would add elsewhere."""
-        node = self.assignment[task]
-        self.assignment[task] = UNPLACED
-        addition = self.addition(task)
-        self._change(task, node, addition, -1.0)
-        return addition
-
-    def _change(self, task: int, node: int, addition: Addition, sign: float) -> None:
-        self.node_s[node] += sign * self.work_s[task, node]
-        for row, seconds in zip(addition.in_rows, addition.in_s[:, node].tolist(), strict=True):
-            self.link_s[row, node] += sign * seconds
-        for row, seconds in zip(addition.out_rows, addition.out_s[:, node].tolist(), strict=True):
-            self.link_s[node, row] += sign * seconds
+        self._loads_s[:] = 0.0
+        for task, node in enumerate(assignment):
+            self._loads_s[self._count**2 + node] += self.work_s[task, node]
+            for child, offset, flow_bytes in self._flows[task]:
+                if offset:
+                    target = assignment[child]
+                    self._loads_s[node * self._count + target] += flow_bytes * self._per_byte_s[node, target]

@@ -33,19 +33,19 @@ def place_in_order(
     task where it can. `room` is how many tasks that have a choice each node should take; where all are full, the
     least overfull take more. Raises ProblemError naming the task when no mapping is possible.
     """
-    return guarded(problem, lambda guard: _Placement(problem, guard, bias_s, only, room).run(order))
+    return guarded(problem, lambda guard: Placement(problem, guard, bias_s, only, room).run(order))
 
 
-class _Placement:
+class Placement:
     """The state of one run: what is placed, when inputs arrive everywhere, when nodes are free."""
 
     def __init__(
         self,
         problem: Problem,
         guard: Guard,
-        bias_s: FloatArray | None,
-        only: BoolArray | None,
-        room: Sequence[int] | None,
+        bias_s: FloatArray | None = None,
+        only: BoolArray | None = None,
+        room: Sequence[int] | None = None,
     ) -> None:
         task_count, node_count = problem.compute_s.shape
         self._problem, self._guard, self._bias_s, self._only = problem, guard, bias_s, only
@@ -125,10 +125,12 @@ class _Placement:
             score[node] = start_s + duration_s if bias_s is None else start_s + duration_s + bias_s[node]
             best = min(best, float(score[node]))
         ties: list[int] = (score <= best * (1 + TIE_RATIO)).nonzero()[0].tolist()
-        if len(ties) == 1:
-            return ties[0]
-        least_s = min(self._work_s[node] for node in ties)
-        return next(node for node in ties if self._work_s[node] <= least_s * (1 + TIE_RATIO))
+        return ties[0] if len(ties) == 1 else self._least_loaded(ties)
+
+    def _least_loaded(self, nodes: Sequence[int]) -> int:
+        """Of nodes that are equally good, the one with the least work so far, then the first declared."""
+        least_s = min(self._work_s[node] for node in nodes)
+        return next(node for node in nodes if self._work_s[node] <= least_s * (1 + TIE_RATIO))
 
     def _commit(self, task: int, node: int) -> None:
         problem = self._problem

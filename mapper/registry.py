@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mapper import cpop, heft, heft_balanced, peft, throughput
+from mapper import auto, cpop, heft, heft_balanced, lookahead, optimal, peft, throughput, wave
 from mapper.period import period
 from mapper.problem import Problem
 from mapper.result import OBJECTIVES, MappingResult, Objective, Plan
@@ -22,11 +22,21 @@ MAPPERS: dict[str, Mapper] = {
     "heft_balanced": heft_balanced.solve,
     "cpop": cpop.solve,
     "peft": peft.solve,
+    "lookahead": lookahead.solve,
+    "wave_random": wave.solve_random,
+    "wave_greedy": wave.solve_greedy,
     "throughput": throughput.solve,
+    "auto": auto.solve,
+    "optimal": optimal.solve,
 }
 
-ALIASES: dict[str, str] = {}
-"""Names that Jupiter's configuration files use, and what they mean here."""
+ALIASES: dict[str, str] = {
+    "wave": "wave_greedy",
+    "heft_duplicate": "heft",
+    "heft_dup_no_comm_cost": "heft",
+}
+"""Names that Jupiter's configuration files use, and what they mean here. Its duplicating HEFT never ran a duplicate:
+what it handed on was the mapping of HEFT."""
 
 
 def find(name: str) -> tuple[str, Mapper]:

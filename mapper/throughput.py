@@ -21,18 +21,18 @@ from mapper.ranks import TIE_RATIO, priority_order
 from mapper.result import Objective, Plan
 from mapper.schedule import evaluate
 
-EVALUATIONS = 6_000
+EVALUATIONS = 10_000
 """Times that all nodes are tried for one task."""
-KICKS = 40
-KICKED_TASKS = 2
-POWERS = (8, 32)
-"""Local search makes the sum of loads to this power small: first the crowd of high loads, then the highest."""
+KICKS = 150
+KICKED_TASKS = 4
+DOUBLINGS = (3, 5)
+"""Local search makes the sum of loads to a power small: to the 8th the crowd of high ones, to the 32nd the highest."""
 EXACT_TASKS = 12
 EXACT_STEPS = 1_500
 LARGEST_RATIO = 1e4
 """Loads beyond so many periods count as that many: powers of more would not be numbers."""
 
-NodeScore = Callable[[Loads, int], FloatArray]
+NodeScore = Callable[[Loads, int, Addition], FloatArray]
 
 
 def solve(problem: Problem, *, objective: Objective, seed: int) -> Plan:
@@ -47,13 +47,15 @@ def best_assignment(problem: Problem, seed: int, evaluations: int = EVALUATIONS)
     """The mapping, and whether it was proven to have the least period."""
     search = _Search(problem, evaluations)
     for start in _starts(problem):
+        search.spend(len(problem.tasks))
         search.descend_from(start)
-        if search.is_spent(sweeps=2):
+        if search.is_spent(sweeps=3):
             break
     if len(problem.tasks) <= EXACT_TASKS:
-        proven = exact.best_period(problem, search.best, EXACT_STEPS)
-        if proven is not None:
-            return proven, True
+        best, is_proven = exact.best_period(problem, search.best, EXACT_STEPS)
+        if is_proven:
+            return best, True
+        search.descend_from(best)
     search.kick(random.Random(seed))
     return search.best, False
 
@@ -70,16 +72,11 @@ def _starts(problem: Problem) -> Iterator[tuple[int, ...]]:
     total_s = work_s.sum(axis=0)
     if np.isfinite(total_s.min()):
         yield (int(total_s.argmin()),) * len(problem.tasks)
-    yield _greedy(problem, by_rank, _touched_only)
+    yield _greedy(problem, by_rank, Loads.affected_s)
 
 
-def _whole_period(loads: Loads, task: int) -> FloatArray:
-    touched_s = _touched_only(loads, task)
-    return np.maximum(touched_s, max(float(loads.node_s.max()), float(loads.link_s.max())))
-
-
-def _touched_only(loads: Loads, task: int) -> FloatArray:
-    return loads.affected_s(task, loads.addition(task))
+def _whole_period(loads: Loads, task: int, addition: Addition) -> FloatArray:
+    return np.maximum(loads.affected_s(task, addition), loads.busiest_s())
 
 
 def _greedy(problem: Problem, order: Sequence[int], score_of: NodeScore) -> tuple[int, ...]:
@@ -88,14 +85,15 @@ def _greedy(problem: Problem, order: Sequence[int], score_of: NodeScore) -> tupl
     def run(guard: Guard) -> tuple[int, ...]:
         loads = Loads(problem)
         for task in order:
-            score = score_of(loads, task)
+            addition = loads.addition(task)
+            score = score_of(loads, task, addition)
             node = _least(score, loads.node_s + loads.work_s[task])
             while not guard.accepts(task, node):
                 score[node] = np.inf
                 node = _least(score, loads.node_s + loads.work_s[task])
                 if score[node] == np.inf:
                     raise DeadEnd(task)
-            loads.put(task, node)
+            loads.move(task, node, addition)
         return tuple(loads.assignment)
 
     return guarded(problem, run)
@@ -120,11 +118,15 @@ class _Search:
         """Whether fewer evaluations are left than so many sweeps need."""
         return self._left <= sweeps * len(self._movable)
 
+    def spend(self, evaluations: int) -> None:
+        """Count work done elsewhere."""
+        self._left -= evaluations
+
     def descend_from(self, start: Sequence[int]) -> None:
         self._loads.reset(start)
         self._remember()
-        for power in POWERS:
-            while self._sweep(power):
+        for doublings in DOUBLINGS:
+            while self._sweep(doublings):
                 self._loads.reset(self._loads.assignment)
             self._remember()
 
@@ -135,9 +137,9 @@ class _Search:
                 return
             self._loads.reset(self.best)
             for task in draw.sample(self._movable, min(KICKED_TASKS, len(self._movable))):
-                addition = self._loads.take(task)
+                addition = self._loads.addition(task)
                 node = draw.choice(np.flatnonzero(addition.is_possible).tolist())
-                self._loads.put(task, node, addition)
+                self._loads.move(task, node, addition)
             self.descend_from(self._loads.assignment)
 
     def _remember(self) -> None:
@@ -145,7 +147,7 @@ class _Search:
         if period_s < self._best_s * (1 - TIE_RATIO) or not self.best:
             self.best, self._best_s = tuple(self._loads.assignment), period_s
 
-    def _sweep(self, power: int) -> bool:
+    def _sweep(self, doublings: int) -> bool:
         """Try to move every task once; whether one moved and another sweep is worth it."""
         scale_s = self._loads.period_s()
         has_moved = False
@@ -156,28 +158,24 @@ class _Search:
                 return False
             self._left -= 1
             before = self._loads.assignment[task]
-            addition = self._loads.take(task)
-            growth = _growth(self._loads, task, addition, scale_s, power)
+            addition = self._loads.addition(task)
+            growth = _growth(self._loads, task, addition, scale_s, doublings)
             node = int(growth.argmin())
-            if not growth[node] < growth[before] * (1 - TIE_RATIO):
-                node = before
-            has_moved |= node != before
-            self._loads.put(task, node, addition)
+            if growth[node] < growth[before] * (1 - TIE_RATIO):
+                self._loads.move(task, node, addition)
+                has_moved = True
         return has_moved
 
 
-def _growth(loads: Loads, task: int, addition: Addition, scale_s: float, power: int) -> FloatArray:
-    """Per node, how much the sum of (load / scale) ** power grows if the task goes there; inf if it cannot."""
-
-    def raised(seconds: FloatArray) -> FloatArray:
-        return np.minimum(np.maximum(seconds / scale_s, 0.0), LARGEST_RATIO) ** power
-
-    growth = raised(loads.node_s + addition.node_s) - raised(loads.node_s) + raised(loads.worker_s[task])
-    if addition.in_rows:
-        link_s = loads.link_s[addition.in_rows]
-        growth += (raised(link_s + addition.in_s) - raised(link_s)).sum(axis=0)
-    if addition.out_rows:
-        link_s = loads.link_s[:, addition.out_rows].T
-        growth += (raised(link_s + addition.out_s) - raised(link_s)).sum(axis=0)
+def _growth(loads: Loads, task: int, addition: Addition, scale_s: float, doublings: int) -> FloatArray:
+    """Per node, what the task there adds to the sum of (load / scale) ** (2 ** doublings); inf if impossible."""
+    touched_s = loads.touched_s(task, addition)
+    raised = np.vstack([loads.worker_s[task], touched_s + addition.seconds, touched_s])
+    raised /= scale_s
+    np.minimum(raised, LARGEST_RATIO, out=raised)
+    for _ in range(doublings):
+        raised *= raised
+    rows = len(touched_s)
+    growth: FloatArray = raised[: rows + 1].sum(axis=0) - raised[rows + 1 :].sum(axis=0)
     growth[~addition.is_possible] = np.inf
     return growth

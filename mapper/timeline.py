@@ -48,6 +48,13 @@ class Timeline:
         starts.insert(index, start_s)
         finishes.insert(index, finish_s)
 
+    def remove(self, slot: int, start_s: float, finish_s: float) -> None:
+        """Undo an `add`."""
+        index = bisect_left(self._starts[slot], start_s)
+        while self._finishes[slot][index] != finish_s:
+            index += 1
+        del self._starts[slot][index], self._finishes[slot][index]
+
     def intervals(self) -> list[tuple[float, float]]:
         """Everything promised, slot by slot."""
         slots = zip(self._starts, self._finishes, strict=True)

@@ -1,0 +1,49 @@
+"""A portfolio: every heuristic maps, the one evaluator judges, the best under the objective asked for wins.
+
+No list scheduler is best everywhere (Coleman, Krishnamachari, PISA: an adversarial approach to comparing task graph
+scheduling algorithms, 2024); the best of several is never worse than any of them. Equal ones are told apart by the
+other objective, then by their place in the list.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mapper import cpop, heft, lookahead, peft, throughput
+from mapper.period import period
+from mapper.problem import Problem
+from mapper.ranks import TIE_RATIO
+from mapper.result import Objective, Plan
+from mapper.schedule import Schedule, evaluate
+
+LOOKAHEAD_LIMIT = 20_000
+"""Lookahead is tried up to this many (edge, node, node) triples: beyond it costs more than all the others."""
+EVALUATIONS = 1_000
+"""For the throughput member, a tenth of what it does by itself."""
+
+
+def solve(problem: Problem, *, objective: Objective, seed: int) -> Plan:
+    members = _schedules(problem, seed)
+    scores = {name: _score(problem, schedule, objective) for name, schedule in members.items()}
+    for place in (0, 1):
+        least = min(score[place] for score in scores.values())
+        scores = {name: score for name, score in scores.items() if score[place] <= least * (1 + TIE_RATIO)}
+    winner = next(iter(scores))
+    return Plan(members[winner], f"{winner} has the least {objective} of {', '.join(members)}")
+
+
+def _schedules(problem: Problem, seed: int) -> dict[str, Schedule]:
+    members = {"heft": heft.schedule(problem), "peft": peft.schedule(problem), "cpop": cpop.schedule(problem)}
+    if len(problem.edges) * len(problem.nodes) ** 2 <= LOOKAHEAD_LIMIT:
+        members["lookahead"] = lookahead.schedule(problem)
+    total_s = problem.compute_s.sum(axis=0)
+    if np.isfinite(total_s.min()):
+        members["one node"] = evaluate(problem, (int(total_s.argmin()),) * len(problem.tasks))
+    assignment, _ = throughput.best_assignment(problem, seed, EVALUATIONS)
+    members["throughput"] = evaluate(problem, assignment)
+    return members
+
+
+def _score(problem: Problem, schedule: Schedule, objective: Objective) -> tuple[float, float]:
+    makespan_s, period_s = schedule.makespan_s, period(problem, schedule.assignment).period_s
+    return (makespan_s, period_s) if objective == "makespan" else (period_s, makespan_s)
