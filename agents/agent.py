@@ -80,13 +80,14 @@ async def run_agent(service: Service, options: AgentOptions) -> None:
         how = ProfileRun(
             node=options.node,
             scratch=Path(scratch),
+            cores=resources.cores,
             cgroup=cgroup,
             budget_s=options.profile_budget_s,
             deadline_s=options.profile_deadline_s,
         )
         presence = Presence(connection, resources, options.node, options.incarnation)
         links = LinkProfiler(connection, options.node, random.Random())
-        profiler = ExecutionProfiler(connection, bundles, how, resources.cores)
+        profiler = ExecutionProfiler(connection, bundles, how)
         executor = Executor(
             connection,
             options.url,

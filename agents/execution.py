@@ -45,11 +45,10 @@ class _Known:
 class ExecutionProfiler:
     """Feed it applications, then `run` it."""
 
-    def __init__(self, bus: Bus, bundles: Bundles, how: ProfileRun, cores: float) -> None:
+    def __init__(self, bus: Bus, bundles: Bundles, how: ProfileRun) -> None:
         self._bus = bus
         self._bundles = bundles
         self._how = how
-        self._cores = cores
         self._apps: dict[str, App] = {}
         self._given: set[str] = set()
         self._known: dict[str, _Known] = {}
@@ -121,7 +120,7 @@ class ExecutionProfiler:
         known = self._known[app.name] = _Known(app.digest)
         try:
             folder = (await self._bundles.get(app.digest)).folder
-            async with slots.turn(self._bundles.cache / "turns", self._cores):
+            async with slots.turn(self._bundles.cache / "turns", self._how.cores):
                 await self._how.measure(app, folder, partial(self._take, app, known))
             known.is_complete = True
             for task in before.failures.keys() - known.failures.keys() if before else ():

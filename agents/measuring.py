@@ -6,6 +6,7 @@ Runs in the profiler's child, beside user code: it imports nothing but `runtime`
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import time
 import traceback
@@ -35,7 +36,8 @@ class TaskError(Exception):
 class Measurement:
     """One task on its sample input. `measure` fills the rest."""
 
-    def __init__(self, app: App, task: Task, folder: Path, node: str, runner: asyncio.Runner) -> None:
+    def __init__(self, app: App, task: Task, folder: Path, node: str, cores: float, runner: asyncio.Runner) -> None:
+        self._cores = cores
         self._task = task
         self._app = app
         self._folder = folder.resolve()
@@ -98,13 +100,13 @@ class Measurement:
         ctx = self._ctx.for_item(item.item_id)
         if user_task.is_async:
             return self._runner.run(self._timed_async(user_task, ctx, item))
-        clock = _Clock()
+        clock = _Clock(self._cores)
         outputs = calling.call_sync(user_task, ctx, self._decode(item))
         encoded = self._encode(outputs)
         return clock.read(), encoded
 
     async def _timed_async(self, user_task: UserTask, ctx: Context, item: SampleInput) -> tuple[Run, list[Sample]]:
-        clock = _Clock()
+        clock = _Clock(self._cores)
         outputs = await calling.call_async(user_task, ctx, self._decode(item))
         encoded = self._encode(outputs)
         return clock.read(), encoded
@@ -167,17 +169,40 @@ class Measurement:
 
 
 class _Clock:
-    """Seconds on the wall and of CPU since it was made, children that ended included."""
+    """Seconds since it was made, as far as they are the call's own; of CPU, those of ended children too."""
 
-    __slots__ = ("_cpu_s", "_wall_s")
+    __slots__ = ("_cores", "_cpu_s", "_ran_s", "_waited_s", "_wall_s")
 
-    def __init__(self) -> None:
+    def __init__(self, cores: float) -> None:
+        self._cores = cores
+        self._ran_s, self._waited_s = _scheduled_s()
         self._cpu_s = _cpu_s()
         self._wall_s = time.perf_counter()
 
     def read(self) -> Run:
         wall_s = time.perf_counter() - self._wall_s
-        return Run(wall_s, _cpu_s() - self._cpu_s)
+        cpu_s = _cpu_s() - self._cpu_s
+        ran_s, waited_s = _scheduled_s()
+        own_s = timing.undisturbed_s(wall_s, cpu_s, ran_s - self._ran_s, waited_s - self._waited_s, self._cores)
+        return Run(own_s, cpu_s)
+
+
+def _open_schedule() -> int | None:
+    try:
+        return os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+    except OSError:  # another system, or a kernel that does not count it
+        return None
+
+
+_SCHEDULE = _open_schedule()
+
+
+def _scheduled_s() -> tuple[float, float]:
+    """How long this thread has run, and waited in line for a CPU."""
+    if _SCHEDULE is None:
+        return 0.0, 0.0
+    ran_ns, waited_ns = os.pread(_SCHEDULE, 64, 0).split()[:2]
+    return int(ran_ns) / 1e9, int(waited_ns) / 1e9
 
 
 def _cpu_s() -> float:

@@ -35,7 +35,7 @@ def main() -> None:
         for name in app.graph.order:
             task = app.graph.tasks[name]
             _say(says, begin=name)
-            measurement = Measurement(app, task, folder, request["node"], runner)
+            measurement = Measurement(app, task, folder, request["node"], request["cores"], runner)
             answer = _profile(task, measurement, samples, broken, app, request["budget_s"])
             if "error" in answer:
                 broken[name] = answer["error"]

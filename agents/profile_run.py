@@ -44,6 +44,7 @@ class ProfileRun:
 
     node: str
     scratch: Path
+    cores: float = 1.0
     cgroup: Cgroup | None = None
     budget_s: float = BUDGET_S
     deadline_s: float = DEADLINE_S
@@ -110,6 +111,7 @@ class _Child:
             "app": app.to_record(),
             "folder": str(folder),
             "node": run.node,
+            "cores": run.cores,
             "budget_s": run.budget_s,
         }
         try:

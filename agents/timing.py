@@ -16,7 +16,7 @@ SPREAD_RATIO = 0.05
 
 
 class Run(NamedTuple):
-    """One call: seconds on the wall, and of CPU."""
+    """One call: seconds it takes by itself (`undisturbed_s`), and of CPU."""
 
     wall_s: float
     cpu_s: float
@@ -30,6 +30,16 @@ class Timing(NamedTuple):
     spread_s: float
     cpu_s: float
     runs: int
+
+
+def undisturbed_s(wall_s: float, cpu_s: float, ran_s: float, waited_s: float, cores: float) -> float:
+    """Seconds the call would have taken with nobody else on the machine, under the same quota.
+
+    `ran_s` and `waited_s` are the calling thread's, on a CPU and in line for one. The kernel counts being
+    throttled as waiting; what a quota below one core costs is therefore put back.
+    """
+    throttled_s = cpu_s * (1 / min(1.0, cores) - 1)
+    return min(wall_s, max(wall_s - waited_s, ran_s) + throttled_s)
 
 
 def is_enough(first_s: float, walls_s: Sequence[float], budget_s: float) -> bool:

@@ -19,10 +19,10 @@ ROOT = Path(runtime.__file__).parent.parent
 
 def profile(folder: Path, app: App, budget_s: float = 0.05) -> dict[str, dict[str, Any]]:
     """Each task's answer, by task."""
-    request = json.dumps({"app": app.to_record(), "folder": str(folder), "node": "n", "budget_s": budget_s})
+    asked = {"app": app.to_record(), "folder": str(folder), "node": "n", "cores": 1.0, "budget_s": budget_s}
     done = subprocess.run(
         [sys.executable, "-P", "-m", "agents.profile_child"],
-        input=request + "\n",
+        input=json.dumps(asked) + "\n",
         capture_output=True,
         text=True,
         timeout=60,

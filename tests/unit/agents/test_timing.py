@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.timing import MOST_RUNS, Run, half_width_s, is_enough, summary
+from agents.timing import MOST_RUNS, Run, half_width_s, is_enough, summary, undisturbed_s
 
 walls = st.lists(st.floats(1e-6, 10), min_size=1, max_size=30)
 
@@ -45,3 +45,20 @@ def test_the_summary_lies_within_the_runs(found: list[float]) -> None:
 
 def test_the_first_call_counts_when_it_is_alone() -> None:
     assert summary(Run(3.0, 1.0), []) == (3.0, 3.0, 0.0, 1.0, 1)
+
+
+def test_waiting_for_others_is_taken_out_and_a_quota_is_not() -> None:
+    alone = undisturbed_s(wall_s=1.0, cpu_s=1.0, ran_s=1.0, waited_s=0.0, cores=2)
+    crowded = undisturbed_s(wall_s=3.0, cpu_s=1.0, ran_s=1.0, waited_s=2.0, cores=2)
+    assert alone == crowded == 1.0
+    throttled = undisturbed_s(wall_s=5.0, cpu_s=1.0, ran_s=1.0, waited_s=4.0, cores=0.2)
+    both = undisturbed_s(wall_s=9.0, cpu_s=1.0, ran_s=1.0, waited_s=8.0, cores=0.2)
+    assert throttled == both == 5.0
+    assert undisturbed_s(wall_s=2.0, cpu_s=0.1, ran_s=0.1, waited_s=0.0, cores=1) == 2.0  # asleep
+
+
+@given(*[st.floats(0, 10)] * 4, st.floats(0.01, 8))
+def test_a_call_never_takes_longer_than_it_took(
+    wall_s: float, cpu_s: float, ran_s: float, waited_s: float, cores: float
+) -> None:
+    assert 0 <= undisturbed_s(wall_s, cpu_s, ran_s, waited_s, cores) <= wall_s
