@@ -1,0 +1,150 @@
+"""Seen numbers, credit, the join and the outbox, each by itself."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from circe.credit import ReceiverLedger
+from circe.join import Absent, Fired, Join, Late
+from circe.outbox import FRAME_BYTES, Outbox
+from circe.pulse import LEASE_S, Pulse
+from circe.seen import MAX_MISSING, Seen
+from runtime.item import Part
+
+
+def part(root: int = 1, attempt: int = 1, mid: int = 7, item_id: str = "x", payload: bytes | None = b"v") -> Part:
+    return Part(root, attempt, mid, item_id, payload, "" if payload is not None else "filtered")
+
+
+@given(st.lists(st.integers(1, 60), max_size=200))
+def test_a_number_is_new_once(numbers: list[int]) -> None:
+    seen, found = Seen(), set()
+    for number in numbers:
+        assert seen.is_new(number) == (number not in found)
+        found.add(number)
+
+
+def test_numbers_missing_for_too_long_count_as_seen() -> None:
+    seen = Seen()
+    assert seen.is_new(10 * MAX_MISSING)
+    assert not seen.is_new(1)
+    assert seen.is_new(10 * MAX_MISSING - 1)
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.booleans(), st.booleans()), max_size=40), st.integers(1, 4))
+def test_credit_never_exceeds_the_window_and_lost_frames_give_theirs_back(
+    frames: list[tuple[int, bool, bool]], window: int
+) -> None:
+    ledger, position = ReceiverLedger(window), 0
+    for size, is_lost, is_consumed in frames:
+        if not is_lost:
+            ledger.receive(position, size)
+            ledger.held += size
+            if is_consumed:
+                ledger.held = 0
+        position += size
+        assert ledger.granted <= position + window
+    ledger.receive(position, 0)
+    ledger.held = 0
+    assert ledger.granted == position + window
+
+
+def test_a_join_waits_for_all_its_parents_and_forgets() -> None:
+    join = Join(("a", "b"), "all")
+    assert join.add("h", "a", part(mid=1)) is None
+    fired = join.add("h", "b", part(mid=2))
+    assert isinstance(fired, Fired)
+    assert list(fired.parts) == ["a", "b"]
+    assert fired.xor == 3
+    assert len(join) == 0
+
+
+def test_an_absence_ends_a_join_of_all() -> None:
+    join = Join(("a", "b"), "all")
+    assert join.add("h", "a", part(mid=1, payload=None)) is None
+    assert join.add("h", "b", part(mid=2)) == Absent(3, "filtered")
+    assert len(join) == 0
+
+
+def test_any_fires_at_once_and_reports_the_late_part() -> None:
+    join = Join(("a", "b"), "any")
+    assert isinstance(join.add("h", "b", part(mid=1)), Fired)
+    assert len(join) == 1
+    assert join.add("h", "a", part(mid=2)) == Late(2)
+    assert len(join) == 0
+
+
+def test_k_of_three_takes_absences_into_account() -> None:
+    join = Join(("a", "b", "c"), 2)
+    assert join.add("h", "a", part(mid=1, payload=None)) is None
+    assert join.add("h", "b", part(mid=2)) is None
+    fired = join.add("h", "c", part(mid=4))
+    assert isinstance(fired, Fired)
+    assert fired.xor == 7
+
+
+def test_parts_of_different_attempts_never_meet() -> None:
+    join = Join(("a", "b"), "all")
+    assert join.add("h", "a", part(attempt=1)) is None
+    assert join.add("h", "b", part(attempt=2)) is None
+    assert join.add("h", "a", part(attempt=1)) is None
+    assert len(join) == 1
+
+
+def test_what_is_over_is_forgotten_and_what_waits_is_listed_at_the_second_beat() -> None:
+    join = Join(("a", "b"), "all")
+    join.add("h", "a", part(root=5, attempt=2))
+    assert list(join.waiting()) == []
+    assert list(join.waiting()) == [("h", 5, 2)]
+    join.forget("h", 5, 1)
+    assert len(join) == 1
+    join.forget("h", 5, 2)
+    assert len(join) == 0
+
+
+def test_frames_are_bounded_in_bytes_and_in_order() -> None:
+    outbox = Outbox("s-1", "s", 100)
+    outbox.follow({"t": ("t-1",)})
+    for root in range(5):
+        outbox.put("t", "h", part(root=root, payload=bytes(FRAME_BYTES // 2)))
+    sent = outbox.flush()
+    assert [len(each.frame.parts) for each in sent] == [2, 2, 1]
+    assert [found.root for each in sent for found in each.frame.parts] == [0, 1, 2, 3, 4]
+    assert [each.frame.position for each in sent] == [0, 2, 4]
+
+
+def test_parts_wait_for_a_receiver_and_then_for_credit() -> None:
+    outbox = Outbox("s-1", "s", 2)
+    for root in range(3):
+        outbox.put("t", "h", part(root=root))
+    assert outbox.flush() == []
+    outbox.follow({"t": ("t-1",)})
+    assert sum(len(each.frame.parts) for each in outbox.flush()) == 2
+    assert outbox.blocked
+    outbox.grant("t-1", 3)
+    assert sum(len(each.frame.parts) for each in outbox.flush()) == 1
+    assert not outbox.blocked
+
+
+@given(st.sets(st.text(min_size=1, max_size=5), min_size=1))
+def test_an_item_always_goes_to_the_same_partition(item_ids: set[str]) -> None:
+    owners: dict[str, str] = {}
+    for source in ("left", "right"):
+        outbox = Outbox(f"{source}-1", source, 1000)
+        outbox.follow({"t": ("t-1", "t-2", "t-3")})
+        for item_id in sorted(item_ids):
+            outbox.put("t", "h", part(item_id=item_id))
+        for each in outbox.flush():
+            for found in each.frame.parts:
+                assert owners.setdefault(found.item_id, each.incarnation) == each.incarnation
+
+
+def test_a_pulse_tells_rates_and_a_missed_lease() -> None:
+    pulse = Pulse(0.0)
+    pulse.add(0.25)
+    stalled, rates, latencies_s = pulse.beat(0.5, {"in": 10})
+    assert not stalled
+    assert rates == {"in_per_s": 20.0, "busy_ratio": 0.5}
+    assert latencies_s == {"p50": 0.25, "p99": 0.25}
+    assert pulse.beat(0.5 + LEASE_S + 0.1, {"in": 10})[0]
