@@ -16,9 +16,11 @@ from circe.head import Acknowledge, Head, Input
 from circe.layout import RUN_KEY
 from circe.outbox import SendFrame
 from circe.pulse import BEAT_S, Pulse
+from circe.purge import Purge
 from runtime import codec, frames, subjects
 from runtime.app import App
 from runtime.bus import Bus
+from runtime.bus_errors import BusFault
 from runtime.errors import JupiterError
 from runtime.item import root_id
 from runtime.message import Delivery, Message, Record
@@ -30,6 +32,7 @@ from runtime.service import Service
 logger = logging.getLogger(__name__)
 
 MESSAGE_ID = "Nats-Msg-Id"
+PURGE_S = 5.0
 
 
 class AppGateway:
@@ -71,6 +74,7 @@ class AppGateway:
                 edges = subjects.edges(name)
                 async with self._bus.follow(subjects.CONTROL_STREAM, edges, self._on_edges):
                     group.create_task(self._read(), name=f"read {name}")
+                    group.create_task(self._purge(), name=f"purge {name}")
                     await self._beat_for_ever()
             finally:
                 undo()
@@ -196,6 +200,27 @@ class AppGateway:
 
     async def _reset(self) -> None:
         await self._bus.reset_consumer(subjects.ingress_stream(self._app.name), subjects.INGRESS_CONSUMER)
+
+    async def _purge(self) -> None:
+        """Let results go that were read and cannot come twice any more."""
+        ingress, egress = subjects.ingress_stream(self._app.name), subjects.egress_stream(self._app.name)
+        purge = Purge()
+        while True:
+            await asyncio.sleep(PURGE_S)
+            if not self.head.live:
+                continue
+            try:
+                results = await self._bus.consumer_state(egress, subjects.RESULTS_CONSUMER)
+                inputs = await self._bus.stream_state(ingress)
+                if results is None or inputs is None:
+                    continue
+                up_to = purge.observe(
+                    self._loop.time(), results.ack_floor_stream_sequence, inputs.last_sequence, inputs.first_sequence
+                )
+                if up_to is not None:
+                    await self._bus.purge(egress, up_to_sequence=up_to)
+            except BusFault as error:
+                logger.info("results of %s are not purged yet: %s", self._app.name, error)
 
     async def _beat_for_ever(self) -> None:
         while True:
