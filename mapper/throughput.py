@@ -21,7 +21,7 @@ from mapper.ranks import TIE_RATIO, priority_order
 from mapper.result import Objective, Plan
 from mapper.schedule import evaluate
 
-EVALUATIONS = 10_000
+EVALUATIONS = 8_000
 """Times that all nodes are tried for one task."""
 KICKS = 150
 KICKED_TASKS = 4
