@@ -179,8 +179,5 @@ class ConsumerState:
 
 
 def parse_time_s(text: str) -> float:
-    """The server's time of day (RFC 3339, nanoseconds) as seconds since the epoch."""
-    stem, _, fraction = text.rstrip("Z").partition(".")
-    digits, plus, zone = fraction.partition("+") if "+" in fraction else (fraction, "", "")
-    suffix = f"+{zone}" if plus else "+00:00"
-    return datetime.fromisoformat(stem + suffix).timestamp() + (float(f"0.{digits}") if digits else 0.0)
+    """The server's time of day (RFC 3339) as seconds since the epoch, to the microsecond."""
+    return datetime.fromisoformat(text).timestamp()
