@@ -1,0 +1,29 @@
+"""The parser of all commands but the components'."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from deploy import cli_components, cli_run
+
+app = typer.Typer(
+    name="jupiter",
+    help="Jupiter runs a task graph of ordinary Python functions on a network of computers, as a pipeline.",
+    epilog="Exit codes: 0 done, 1 failed, 2 bad usage or bad application.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
+) -> None: ...
+
+
+for _group in (cli_run.group, cli_components.group):
+    app.add_typer(_group)

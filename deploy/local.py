@@ -1,0 +1,130 @@
+"""A whole Jupiter on this machine: an embedded nats-server and every component as a process of its own.
+
+The components share nothing but NATS. Each is started again when it dies, and all of them, and the server, die
+with this process, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from circe.layout import system_streams
+from deploy.nodes import LocalNode
+from deploy.submit import find_apps
+from deploy.supervisor import Component, Supervisor
+from runtime import codec, subjects
+from runtime.bus import Bus, connect
+from runtime.errors import TransportError
+from runtime.network import HOME
+from runtime.records import GONE, Beat
+from runtime.server import LOOPBACK, EmbeddedServer
+from runtime.service import Service
+
+logger = logging.getLogger(__name__)
+
+STOP_GRACE_S = 5.0
+"""What the components may take to leave; who has nothing in flight needs a fraction of it."""
+HURRY_GRACE_S = 0.3
+GATEWAY, AGENT = "gateway", "agent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalPlan:
+    """What to start."""
+
+    nodes: tuple[LocalNode, ...]
+    port: int | None = None
+    """Of the server; None for one that is free."""
+    host: str = LOOPBACK
+    """The address it listens on."""
+    has_mapper: bool = True
+
+
+class LocalJupiter:
+    """What runs, for whoever uses it."""
+
+    def __init__(self, bus: Bus, server: EmbeddedServer, supervisor: Supervisor) -> None:
+        self.bus = bus
+        self.server = server
+        self.supervisor = supervisor
+        self.grace_s = STOP_GRACE_S
+        """What the components get when it ends."""
+
+
+@contextlib.asynccontextmanager
+async def local_jupiter(service: Service, plan: LocalPlan, say: Callable[[str], None]) -> AsyncIterator[LocalJupiter]:
+    """Started on entry, gone on exit: no process, no port and no file stays. `say` takes what components print."""
+    cache = Path(tempfile.mkdtemp(prefix="jupiter-run-"))
+    try:
+        async with (
+            EmbeddedServer(port=plan.port, host=plan.host) as server,
+            connect(server.url, name="launcher") as bus,
+        ):
+            supervisor = Supervisor(service, _Obituaries(bus).on_gone, say)
+            local = LocalJupiter(bus, server, supervisor)
+            try:
+                for component in components(plan, server.url, cache):
+                    supervisor.keep(component)
+                # The dispatcher makes them too; who is first saves everybody a retry.
+                await asyncio.gather(*(bus.ensure_stream(spec) for spec in system_streams()))
+                yield local
+            finally:
+                await supervisor.stop(local.grace_s)
+    finally:
+        shutil.rmtree(cache, ignore_errors=True)
+
+
+def components(plan: LocalPlan, url: str, cache: Path) -> list[Component]:
+    """What to keep running, in the order of starting: those others wait for come first."""
+    here = ("--server", url)
+    found = [
+        Component(name="dispatcher", kind="dispatcher", node=HOME, arguments=("circe", "dispatcher", *here)),
+        Component(name="gateway", kind=GATEWAY, node=HOME, arguments=("circe", "gateway", *here)),
+    ]
+    for node in plan.nodes:
+        quota = () if node.cpus is None else ("--cpus", f"{node.cpus:g}")
+        arguments = ("agents", *here, "--node", node.name, "--cache", str(cache), *quota)
+        found.append(Component(name=f"agent {node.name}", kind=AGENT, node=node.name, arguments=arguments))
+    if plan.has_mapper:
+        expected = ("--expect-nodes", str(len(plan.nodes)))
+        found.append(Component(name="mapper", kind="mapper", node=HOME, arguments=("mapper", *here, *expected)))
+    return found
+
+
+class _Obituaries:
+    """Says that the incarnations behind a dead process are gone: their heads need not wait for missing beats."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def on_gone(self, component: Component, incarnation: str) -> None:
+        try:
+            if component.kind == GATEWAY:
+                for app in await find_apps(self._bus):
+                    await self._say(Beat(app=app, task=HOME, incarnation=incarnation, node=HOME, state=GONE))
+            elif component.kind == AGENT:
+                await self._bury_workers(component.node)
+        except TransportError as error:
+            logger.warning("nobody heard that %s is gone: %s", incarnation, error)
+
+    async def _bury_workers(self, node: str) -> None:
+        """An agent's workers die with it."""
+        for record in await self._bus.snapshot(subjects.STATUS_STREAM, subjects.status("*", "*", "*")):
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # not a beat: somebody else's mistake
+                beat = Beat.from_record(codec.decode_record(record.payload or b""))
+                is_worker = beat.task not in (HOME, "mapper") and not beat.incarnation.startswith("profiler-")
+                if beat.node == node and is_worker and beat.state != GONE:
+                    await self._say(
+                        Beat(app=beat.app, task=beat.task, incarnation=beat.incarnation, node=node, state=GONE)
+                    )
+
+    async def _say(self, beat: Beat) -> None:
+        subject = subjects.status(beat.app, beat.task, beat.incarnation)
+        await self._bus.put_record(subject, codec.encode_record(beat.to_record()))

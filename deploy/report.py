@@ -1,0 +1,141 @@
+"""What a run was: where everything ran, how much went through, how fast, and what was foretold. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.watch import Picture, node_of
+from runtime.app import App
+from runtime.network import HOME
+
+COUNTS = ("in", "out", "results", "filtered", "dead", "errors")
+
+
+@dataclass(slots=True, kw_only=True)
+class Figures:
+    """What the launcher itself saw; seconds on one clock, None for what did not happen."""
+
+    started_s: float
+    first_input_s: float | None = None
+    first_result_s: float | None = None
+    last_end_s: float | None = None
+    stored: int = 0
+    ended: int = 0
+    written: int = 0
+    unfinished: int = 0
+    dead_letters: int = 0
+    restarts: int = 0
+
+    @property
+    def elapsed_s(self) -> float | None:
+        """From the first input stored to the last one ended."""
+        if self.first_input_s is None or self.last_end_s is None:
+            return None
+        return self.last_end_s - self.first_input_s
+
+    @property
+    def items_per_s(self) -> float | None:
+        elapsed_s = self.elapsed_s
+        return self.ended / elapsed_s if elapsed_s else None
+
+
+def build(
+    app: App, picture: Picture, figures: Figures, dead: Sequence[dict[str, Any]], *, is_once: bool
+) -> dict[str, Any]:
+    """The report as plain values."""
+    head = picture.head
+    latencies_s = head.latencies_s if head is not None else {}
+    home = picture.total(HOME)
+    elapsed_s = figures.elapsed_s
+    mapping = picture.mapping
+    return {
+        "app": app.name,
+        "digest": app.digest,
+        "algorithm": None if mapping is None else mapping.algorithm,
+        "objective": app.objective if mapping is None else mapping.objective,
+        "epoch": picture.epoch,
+        "mapping": {} if mapping is None else {task: mapping.assignment.get(task) for task in app.graph.tasks},
+        "why": "" if mapping is None else mapping.why,
+        "predicted": {
+            "makespan_s": None if mapping is None else mapping.makespan_s,
+            "period_s": None if mapping is None else mapping.period_s,
+        },
+        "measured": {
+            "makespan_s": latencies_s.get("p50") if is_once else None,
+            "period_s": elapsed_s / figures.ended if elapsed_s and figures.ended else None,
+            "elapsed_s": elapsed_s,
+            "items_per_s": figures.items_per_s,
+            "first_result_s": _since(figures.started_s, figures.first_result_s),
+            "p50_s": latencies_s.get("p50"),
+            "p99_s": latencies_s.get("p99"),
+        },
+        "items": {
+            "in": figures.stored,
+            "ended": figures.ended,
+            "results": figures.written,
+            "unfinished": figures.unfinished,
+            "dead_letters": figures.dead_letters,
+            "resent": home.get("resent", 0),
+        },
+        "tasks": {task: _task(picture, task) for task in app.graph.tasks},
+        "dead_letters": list(dead),
+        "restarts": figures.restarts,
+    }
+
+
+def _task(picture: Picture, task: str) -> dict[str, Any]:
+    total = picture.total(task)
+    beats = [beat for beat in picture.beats.values() if beat.task == task]
+    rates: dict[str, float] = {}
+    for beat in beats:
+        for name, rate in beat.rates.items():
+            rates[name] = round(rates.get(name, 0.0) + rate, 3)
+    return {
+        "node": ", ".join(node_of(picture, task)),
+        **{name: total.get(name, 0) for name in COUNTS},
+        "other": {name: count for name, count in sorted(total.items()) if name not in COUNTS and count},
+        "rates": rates,
+        **{f"{name}_s": max(beat.latencies_s[name] for beat in beats) for name in ("p50", "p99") if _all(beats, name)},
+    }
+
+
+def _all(beats: Sequence[Any], name: str) -> bool:
+    return bool(beats) and all(name in beat.latencies_s for beat in beats)
+
+
+def _since(start_s: float, end_s: float | None) -> float | None:
+    return None if end_s is None else end_s - start_s
+
+
+def summary(report: dict[str, Any]) -> list[str]:
+    """The report in a few lines for people."""
+    items, measured, predicted = report["items"], report["measured"], report["predicted"]
+    speed = f", {measured['items_per_s']:,.0f} items/s" if measured["items_per_s"] else ""
+    lines = [f"{items['in']:,} inputs, {items['results']:,} results{speed}"]
+    if measured["p50_s"] is not None:
+        lines.append(f"from end to end: p50 {seconds(measured['p50_s'])}, p99 {seconds(measured['p99_s'])}")
+    for what in ("makespan_s", "period_s"):
+        if measured[what] is not None and predicted[what] is not None:
+            name = what.removesuffix("_s")
+            lines.append(f"{name}: predicted {seconds(predicted[what])}, measured {seconds(measured[what])}")
+    if items["resent"]:
+        lines.append(f"{items['resent']:,} inputs were sent again")
+    if items["dead_letters"]:
+        lines.append(f"{items['dead_letters']:,} DEAD LETTERS: items that failed for good gave no result")
+        lines += [f"  {_letter(letter)}" for letter in report["dead_letters"]]
+    return lines
+
+
+def _letter(letter: dict[str, Any]) -> str:
+    return f"task {letter.get('task')}, input {letter.get('seq') or letter.get('id')}: {letter.get('error')}"
+
+
+def seconds(value: float | None) -> str:
+    """A duration in the unit people would use."""
+    if value is None:
+        return "-"
+    if value >= 1:
+        return f"{value:.3g} s"
+    return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"

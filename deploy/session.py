@@ -1,0 +1,64 @@
+"""The event loop of a command: its work runs under the service shell, and its error comes back to the command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from runtime import service
+from runtime.bus import Bus, connect
+from runtime.errors import JupiterError
+from runtime.service import Service
+
+ResultT = TypeVar("ResultT")
+
+
+class _Box(Generic[ResultT]):
+    """What the work returned or raised."""
+
+    def __init__(self) -> None:
+        self.result: ResultT | None = None
+        self.error: Exception | None = None
+
+
+def shelled(work: Callable[[Service], Awaitable[ResultT]]) -> ResultT | None:
+    """Run `work` in the service shell; raises what it raised."""
+    box: _Box[ResultT] = _Box()
+
+    async def main(running: Service) -> None:
+        try:
+            box.result = await work(running)
+        except Exception as error:
+            box.error = error
+
+    status = service.run(main, name="jupiter")
+    if box.error is not None:
+        raise box.error
+    if status:
+        raise SystemExit(status)  # a background task failed: the shell has said so
+    return box.result
+
+
+def connected(
+    server: str, work: Callable[[Bus, asyncio.Event], Awaitable[ResultT]], *, is_endless: bool
+) -> ResultT | None:
+    """What `work` returns; None when it is endless by nature and Ctrl-C ended it."""
+
+    async def visit(running: Service) -> ResultT | None:
+        async with connect(server, name="jupiter") as bus:
+            working = asyncio.ensure_future(work(bus, running.stopping))
+            stopping = asyncio.ensure_future(running.stopping.wait())
+            try:
+                await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+                if working.done():
+                    return working.result()
+                if is_endless:
+                    return None
+                raise JupiterError("interrupted before it was done")
+            finally:
+                for task in (working, stopping):
+                    task.cancel()
+                await asyncio.gather(working, stopping, return_exceptions=True)
+
+    return shelled(visit)

@@ -1,0 +1,157 @@
+"""Applications onto the bus and off it: pack, put, wait until it is in place; delete, wait until nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from deploy.watch import Picture, Watch
+from runtime import bundle, codec, subjects
+from runtime.app import App
+from runtime.bundle import Bundle
+from runtime.bus import Bus
+from runtime.errors import JupiterError, UsageError
+from runtime.mapping import TaskMapping
+
+OBJECTIVES = ("period", "makespan")
+FAILURES_AT_MOST = 3
+"""A task that cannot be set up so often is not going to be."""
+POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A validated application, ready to be sent."""
+
+    app: App
+    """With the digest of its bundle."""
+    bundle: Bundle
+
+
+def prepare(folder: Path, mapper: str | None = None, objective: str | None = None) -> Prepared:
+    """Validate and pack a folder; raises AppError or UsageError, and nothing was started."""
+    from runtime.app_config import load_app  # its parsers are only needed where applications are read
+
+    app = load_app(folder)
+    if objective is not None:
+        if objective not in OBJECTIVES:
+            raise UsageError(f"there is no objective {objective!r}; the objectives are {', '.join(OBJECTIVES)}")
+        app = replace(app, objective=objective)
+    if mapper is not None:
+        app = replace(app, mapper=_known_mapper(mapper))
+    packed = bundle.pack(folder, app)
+    return Prepared(app=app.with_digest(packed.digest), bundle=packed)
+
+
+def _known_mapper(name: str) -> str:
+    from mapper import registry  # numpy, for those who choose a mapper
+
+    registry.find(name)
+    return name
+
+
+def read_mapping(path: Path, app: App, nodes: Collection[str] | None = None) -> TaskMapping:
+    """A ready-made mapping from a file, checked against the application and, where known, the nodes."""
+    try:
+        mapping = TaskMapping.from_record(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"the mapping file {path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f'{path} is no mapping ({error}); write an object such as {{"task": "node1"}}') from error
+    missing = [task for task in app.graph.tasks if task not in mapping.assignment]
+    if missing:
+        raise UsageError(f"{path} names no node for {', '.join(missing)}; every task needs one")
+    for task in app.graph.tasks.values():
+        node = mapping.assignment[task.name]
+        if nodes is not None and node not in nodes:
+            raise UsageError(f"{path} puts {task.name} on {node}, but the nodes are {', '.join(nodes)}")
+        if task.pin not in (None, node):
+            raise UsageError(f"{path} puts {task.name} on {node}, but it is pinned to {task.pin}")
+    # Ready-made, whoever computed it once: its digest and epoch belong to another run.
+    return TaskMapping(assignment={task: mapping.assignment[task] for task in app.graph.tasks})
+
+
+async def put(bus: Bus, prepared: Prepared, mapping: TaskMapping | None = None) -> None:
+    """Send the application; what runs under its name is replaced when the new code is ready."""
+    app = prepared.app
+    await bus.put_object(subjects.BUNDLES, app.digest, prepared.bundle.payload)
+    await bus.put_record(subjects.app(app.name), codec.encode_record(app.to_record()))
+    # After the application: a mapping of none would be cleared away.
+    if mapping is not None:
+        await bus.put_record(subjects.mapping(app.name), codec.encode_record(mapping.to_record()))
+
+
+async def wait_in_place(watch: Watch, app: App) -> None:
+    """Wait until items flow through this version; raises JupiterError when a task of it cannot start."""
+
+    def is_so(picture: Picture) -> bool:
+        fault = hopeless(picture, app)
+        if fault:
+            raise JupiterError(fault)
+        return picture.is_in_place(app)
+
+    await watch.until(is_so)
+
+
+def hopeless(picture: Picture, app: App) -> str:
+    """Why the application will never be in place as it is, or empty."""
+    ready = picture.ready(app)
+    for task in app.graph.tasks:
+        failures = [beat for (name, _), beat in picture.failures.items() if name == task and beat.digest == app.digest]
+        if task not in ready and len(failures) >= FAILURES_AT_MOST:
+            return f"task {task} cannot start on {failures[-1].node}: {failures[-1].message}"
+    message = picture.mapper_message()
+    return f"application {app.name} has no mapping: {message}" if message.startswith("cannot map") else ""
+
+
+async def find_app(bus: Bus, name: str) -> App:
+    """The application that runs under a name; raises UsageError when there is none."""
+    apps = await find_apps(bus)
+    if name not in apps:
+        known = f"there are {', '.join(apps)}" if apps else "there is none at all"
+        raise UsageError(f"there is no application {name!r} here: {known}")
+    return apps[name]
+
+
+async def find_apps(bus: Bus) -> dict[str, App]:
+    """Every application that should run, by name."""
+    apps: dict[str, App] = {}
+    if await bus.stream_state(subjects.CONTROL_STREAM) is None:
+        return apps
+    for record in await bus.snapshot(subjects.CONTROL_STREAM, subjects.app("*")):
+        if record.payload is not None:
+            app = App.from_record(codec.decode_record(record.payload))
+            apps[app.name] = app
+    return dict(sorted(apps.items()))
+
+
+async def delete(bus: Bus, name: str, timeout_s: float) -> None:
+    """Take the application away and wait until nothing of it is left on the bus."""
+    app = await find_app(bus, name)
+    await bus.delete_record(subjects.CONTROL_STREAM, subjects.app(name))
+    try:
+        async with asyncio.timeout(timeout_s):
+            while left := await leftovers(bus, name):  # noqa: ASYNC110 - others clear away; no event says "done"
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        raise JupiterError(
+            f"{name} is deleted, but after {timeout_s:g} s there is still {', '.join(left)}; is the dispatcher running?"
+        ) from None
+    if all(other.digest != app.digest for other in (await find_apps(bus)).values()):
+        await bus.delete_object(subjects.BUNDLES, app.digest)
+
+
+async def leftovers(bus: Bus, name: str) -> list[str]:
+    """Streams and records of an application that are still there."""
+    streams = [stream for stream in subjects.app_streams(name) if await bus.stream_state(stream) is not None]
+    control, profile = subjects.CONTROL_STREAM, subjects.PROFILE_STREAM
+    records = [
+        *await bus.snapshot(control, subjects.edges(name)),
+        *await bus.snapshot(control, subjects.mapping(name)),
+        *await bus.snapshot(control, f"jupiter.worker.*.{name}.*"),
+        *await bus.snapshot(profile, f"jupiter.profile.exec.{name}.>"),
+    ]
+    return streams + [record.subject for record in records]
