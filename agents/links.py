@@ -23,6 +23,10 @@ ENOUGH_S = 0.040
 """A probe whose bytes take this long stands clear of the noise of two schedulers."""
 QUICK_S = 0.005
 SLOW_S = 0.5
+LONGEST_S = 6.0
+TRAIN_BYTES = 4 * CHUNK_BYTES
+"""Servers on the way store a whole message before they send it on. One message pays every leg in full; only in
+a train do the legs work at the same time, as they do for the data."""
 AGREE_RATIO = 0.15
 REPEATS = 3
 FIRST_TIMEOUT_S = 5.0
@@ -187,21 +191,24 @@ def next_bytes(trains: Sequence[Train], rtt_min_s: float) -> int | None:
     if not trains:
         return FIRST_BYTES
     largest = max(train.size_bytes for train in trains)
-    bytes_s = _times(trains, largest)[0] - rtt_min_s
-    if largest < CAP_BYTES and bytes_s < max(ENOUGH_S, 3 * rtt_min_s):
+    fastest_s = _times(trains, largest)[0]
+    bytes_s = fastest_s - rtt_min_s
+    is_clear = bytes_s >= max(ENOUGH_S, 3 * rtt_min_s)
+    may_grow = largest < CAP_BYTES and 4 * fastest_s < LONGEST_S
+    if may_grow and not (is_clear and largest >= TRAIN_BYTES):
         return min(largest * (16 if bytes_s < QUICK_S else 4), CAP_BYTES)
     sizes = _two_largest(trains)
     if sizes is None:
-        return largest // 4 if bytes_s > SLOW_S else largest * 4
+        return largest // 4
     if bytes_s >= ENOUGH_S and sizes[0] < largest // 4:
         return largest // 4  # the smaller size may have been a shaper's burst; a quarter takes 10 ms or more
     return next((size for size in reversed(sizes) if not _is_settled(_times(trains, size))), None)
 
 
 def _is_settled(times_s: Sequence[float]) -> bool:
-    """Whether the two fastest repeats of a size agree, or there were enough of them."""
+    """Whether the two fastest repeats of a size agree, or there were enough of them, or they last long."""
     if len(times_s) < 2:
-        return False
+        return times_s[0] > SLOW_S
     return len(times_s) >= REPEATS or times_s[1] - times_s[0] <= AGREE_RATIO * times_s[0]
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.links import CAP_BYTES, FIRST_BYTES, LinkHistory, Train, fit, has_moved, next_bytes
+from agents.links import CAP_BYTES, CHUNK_BYTES, FIRST_BYTES, LinkHistory, Train, fit, has_moved, next_bytes
 
 rtts = st.floats(1e-5, 0.5)
 rates = st.floats(1e4, 1e10)
@@ -125,3 +125,17 @@ def test_only_what_matters_counts_as_moved() -> None:
     assert has_moved(None, before)
     assert not has_moved(before, near)
     assert has_moved(before, far)
+
+
+def test_a_hub_that_stores_and_forwards_is_measured_as_the_data_crosses_it() -> None:
+    """Behind a hub a single message pays both legs in full; a train keeps both busy."""
+    rate, rtt_s = 1.25e6, 0.001
+    history = LinkHistory()
+    history.ping_answered(rtt_s)
+    while (size_bytes := history.next_bytes()) is not None:
+        first_leg_s = min(size_bytes, CHUNK_BYTES) / rate
+        history.train_answered(Train(size_bytes=size_bytes, elapsed_s=rtt_s + first_leg_s + size_bytes / rate))
+    history.round_ended()
+    estimate = history.estimate()
+    assert estimate is not None
+    assert estimate.bandwidth_bytes_per_s == pytest.approx(rate, rel=0.01)
