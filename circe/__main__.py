@@ -24,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _worker(service: Service, bus, options: argparse.Namespace) -> None:  # type: ignore[no-untyped-def]
-    from circe.worker import WorkerOptions, run_worker
+    from circe.options import WorkerOptions
+    from circe.worker import run_worker
 
     # What user code prints must not mix with results that the command writes to its own output.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

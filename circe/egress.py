@@ -7,12 +7,11 @@ an id that it holds (10071). The same input's result counts as stored; another i
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 
 from circe.flow import Job, Result
+from circe.letters import dead_letter
 from circe.runner import Failure
 from runtime import subjects
 from runtime.bus import Bus
@@ -22,9 +21,8 @@ from runtime.message import Outgoing, PubAck
 logger = logging.getLogger(__name__)
 
 ONCE = {"Nats-Expected-Last-Subject-Sequence": "0"}
-INPUT_HEADER = "Jupiter-Input"
-"""Sequence in the ingress of the input that a result or a dead letter descends from."""
 STORE_DEADLINE_S = 5.0
+HEADER_ROOM_BYTES = 4096
 FIRST_RETRY_S = 0.05
 LONGEST_RETRY_S = 1.0
 
@@ -51,12 +49,16 @@ class Egress:
         self._background: set[asyncio.Task[None]] = set()
         self.refused_full = 0
 
+    @property
+    def _limit_bytes(self) -> int:
+        """Of a payload; the rest is for headers."""
+        return self._bus.link.max_payload_bytes - HEADER_ROOM_BYTES
+
     def store(self, results: Sequence[Result]) -> None:
         """Store a batch in one write; `on_stored` is called for each in its own time."""
         outgoing, kept = [], []
-        limit = self._bus.link.max_payload_bytes - 1024
         for result in results:
-            if len(result.payload) > limit:
+            if len(result.payload) > self._limit_bytes:
                 self._on_too_big(result)
                 continue
             subject = subjects.put(self._app, self._task, result.item_id)
@@ -67,7 +69,7 @@ class Egress:
 
     @staticmethod
     def _headers(result: Result) -> dict[str, str]:
-        own = {**ONCE, INPUT_HEADER: str(result.job.root)}
+        own = {**ONCE, subjects.INPUT_HEADER: str(result.job.root)}
         return {**result.job.headers, **own} if result.job.headers else own
 
     def _answered(self, result: Result, done: asyncio.Future[PubAck]) -> None:
@@ -112,7 +114,7 @@ class Egress:
         if "~" not in result.item_id:
             return True  # the id holds the sequence itself
         held = await self._bus.last_message(subjects.egress_stream(self._app), subject)
-        return held is None or held.headers.get(INPUT_HEADER) == str(result.job.root)
+        return held is None or held.headers.get(subjects.INPUT_HEADER) == str(result.job.root)
 
     def bury(self, job: Job, failed: Failure, attempts: int, node: str, then: Callable[[Job], None]) -> None:
         """Store a dead letter, however long it takes, then call `then`."""
@@ -121,7 +123,7 @@ class Egress:
     async def _bury(self, job: Job, letter: bytes, then: Callable[[Job], None]) -> None:
         subject = subjects.dead(self._app, self._task)
         # The same failure of a later attempt of the head is the same letter.
-        headers = {"Nats-Msg-Id": f"{self._task}.{job.item_id}", INPUT_HEADER: str(job.root)}
+        headers = {subjects.MESSAGE_ID_HEADER: f"{self._task}.{job.item_id}", subjects.INPUT_HEADER: str(job.root)}
         wait_s = FIRST_RETRY_S
         while (error := await self._try(subject, letter, headers)) is not None:
             logger.warning("the dead letter of %s is not stored yet: %s", job.item_id, error)
@@ -130,32 +132,19 @@ class Egress:
         then(job)
 
     def _letter(self, job: Job, failed: Failure, attempts: int, node: str) -> bytes:
-        letter = {
-            "id": job.item_id,
-            "task": self._task,
-            "input": _readable(job.inputs),
-            "sequence": job.root,
-            "error": failed.error,
-            "traceback": failed.traceback,
-            "attempts": attempts,
-            "node": node,
-        }
-        payload = json.dumps(letter, ensure_ascii=False).encode()
-        if len(payload) > self._bus.link.max_payload_bytes - 1024:
-            letter["input"] = {"left_out": f"the input is too large for a dead letter ({len(payload)} bytes)"}
-            payload = json.dumps(letter, ensure_ascii=False).encode()
-        return payload
+        return dead_letter(
+            self._task,
+            job.item_id,
+            job.root,
+            job.inputs,
+            failed.error,
+            traceback=failed.traceback,
+            attempts=attempts,
+            node=node,
+            limit_bytes=self._limit_bytes,
+        )
 
     async def close(self) -> None:
         for task in list(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-
-
-def _readable(inputs: bytes | dict[str, bytes]) -> object:
-    if isinstance(inputs, dict):
-        return {parent: _readable(payload) for parent, payload in inputs.items()}
-    try:
-        return {"text": inputs.decode()}
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(inputs).decode()}

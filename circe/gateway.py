@@ -11,9 +11,11 @@ import logging
 import random
 from collections.abc import Mapping
 
+from circe.egress import HEADER_ROOM_BYTES
 from circe.flow import SendControl
 from circe.head import Acknowledge, Head, Input
 from circe.layout import RUN_KEY
+from circe.letters import dead_letter
 from circe.outbox import SendFrame
 from circe.pulse import BEAT_S, Pulse
 from circe.purge import Purge
@@ -31,7 +33,6 @@ from runtime.service import Service
 
 logger = logging.getLogger(__name__)
 
-MESSAGE_ID = "Nats-Msg-Id"
 PURGE_S = 5.0
 
 
@@ -54,6 +55,7 @@ class AppGateway:
         self._pull: Pull | None = None
         self._named = asyncio.Event()
         self._resets: asyncio.Task[None] | None = None
+        self._background: set[asyncio.Task[None]] = set()
         self._pulse = Pulse(self._loop.time())
         self._started_s: dict[int, float] = {}
         self._turn_planned = False
@@ -147,15 +149,34 @@ class AppGateway:
         task = delivery.subject[len(self._prefix) :] or None
         item = Input(
             sequence,
-            root_id(self._run, sequence, headers.get(MESSAGE_ID)),
+            root_id(self._run, sequence, headers.get(subjects.MESSAGE_ID_HEADER)),
             delivery.payload,
             kept or None,
             task,
             delivery.reply,
         )
+        if not self.head.takes(task):
+            burying = asyncio.create_task(self._bury(item), name=f"bury {item.item_id}")
+            self._background.add(burying)
+            burying.add_done_callback(self._background.discard)
+            return
         self._started_s.setdefault(sequence, self._loop.time())
         self.head.take(item)
         self._turn_soon()
+
+    async def _bury(self, item: Input) -> None:
+        """An input for a task that takes none becomes a dead letter."""
+        self.head.counts["dead"] += 1
+        reason = (
+            f"no entry task is called {item.task}: publish to {subjects.ingress(self._app.name)}, or to .<entry task>"
+        )
+        limit_bytes = self._bus.link.max_payload_bytes - HEADER_ROOM_BYTES
+        letter = dead_letter(
+            HOME, item.item_id, item.sequence, item.payload, reason, node=self._node, limit_bytes=limit_bytes
+        )
+        headers = {subjects.MESSAGE_ID_HEADER: f"{HOME}.{item.item_id}", subjects.INPUT_HEADER: str(item.sequence)}
+        await self._bus.store_until(subjects.dead(self._app.name, HOME), letter, headers)
+        self._bus.acknowledge([item.token])
 
     # ---- turns
 

@@ -56,6 +56,7 @@ class Head:
         self._lineage = Lineage(incarnation, draw)
         self._outbox = Outbox(incarnation, HOME, window, frame_parts)
         self._entries: tuple[str, ...] = ()
+        self._fed: tuple[str, ...] = ()
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._tokens: dict[int, tuple[str, int]] = {}
@@ -88,8 +89,8 @@ class Head:
     def follow(self, edges: EdgeRecord) -> None:
         """A newer edge record."""
         self._live = edges.head == self.incarnation
-        self._entries = edges.entries
-        self._outbox.follow({entry: edges.workers.get(entry, ()) for entry in edges.entries})
+        self._entries, self._fed = edges.entries, edges.fed
+        self._outbox.follow({task: edges.workers.get(task, ()) for task in (*edges.entries, *edges.fed)})
         self._queue(self._lineage.follow(edges))
 
     def take(self, item: Input) -> None:
@@ -101,11 +102,20 @@ class Head:
         self._tokens[item.sequence] = (item.token, len(item.payload))
         self._bytes += len(item.payload)
         self.counts["in"] += 1
-        entries = tuple(
+        self._queue(self._lineage.start(item.sequence, item.item_id, self._addressed(item), item.headers))
+
+    def takes(self, task: str | None) -> bool:
+        """Whether inputs may be addressed to that task."""
+        return task is None or task in self._entries or task in self._fed
+
+    def _addressed(self, item: Input) -> tuple[Entry, ...]:
+        """Who gets the input, and which entry tasks an absence, for the joins they share."""
+        if item.task in self._fed:
+            return (Entry(str(item.task), item.payload),)
+        return tuple(
             Entry(task, item.payload) if item.task in (None, task) else Entry(task, None, NOT_CHOSEN)
             for task in self._entries
         )
-        self._queue(self._lineage.start(item.sequence, item.item_id, entries, item.headers))
 
     def report(self, report: Report) -> None:
         """A worker is done with something."""

@@ -43,8 +43,8 @@ def mapping_fault(app: App, mapping: TaskMapping) -> str | None:
 
 
 def desired_workers(app: App, mapping: TaskMapping, epoch: int) -> tuple[DesiredWorker, ...]:
-    """One record per task, on its node; nothing for tasks that the application does not have."""
-    return tuple(
+    """One record per task, on its node, and one per source, on its host."""
+    tasks = tuple(
         DesiredWorker(
             app=app.name,
             task=task.name,
@@ -55,6 +55,11 @@ def desired_workers(app: App, mapping: TaskMapping, epoch: int) -> tuple[Desired
         )
         for task in app.graph.tasks.values()
     )
+    sources = tuple(
+        DesiredWorker(app=app.name, task=source.name, node=source.host, digest=app.digest, epoch=epoch)
+        for source in app.sources
+    )
+    return tasks + sources
 
 
 def decide(
@@ -73,7 +78,7 @@ def decide(
     if fault is not None:
         return Decision(None, _next(current, head=head, workers=_survivors(current, beats)), fault)
     wanted = desired_workers(app, mapping, epoch)
-    ready = {worker.task: _ready(worker, beats, current) for worker in wanted}
+    ready = {worker.task: _ready(worker, beats, current) for worker in wanted if worker.task in app.graph.tasks}
     missing = [task for task, names in ready.items() if not names]
     message = f"waiting for {', '.join(missing)}" if missing else ""
     if current.digest not in ("", app.digest) and missing:
@@ -81,7 +86,9 @@ def decide(
         return Decision(wanted, _next(current, head=head, workers=_survivors(current, beats)), message)
     survivors = _survivors(current, beats) if current.digest == app.digest else {}
     workers = {task: ready[task] or survivors.get(task, ()) for task in app.graph.tasks}
-    decided = _next(current, head=head, workers=workers, digest=app.digest, epoch=epoch, entries=app.graph.entries)
+    decided = _next(
+        current, head=head, workers=workers, digest=app.digest, epoch=epoch, entries=app.graph.entries, fed=app.fed
+    )
     return Decision(wanted, replace(decided, nodes=_nodes(decided, beats)), message)
 
 

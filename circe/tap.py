@@ -15,7 +15,6 @@ from runtime.bus_errors import BusFault, NoResponders, RequestTimeout
 
 PROBE_S = 1.0
 ANSWER_S = 0.25
-ID_HEADER = "Jupiter-Id"
 
 
 class Tap:
@@ -44,11 +43,11 @@ class Tap:
     def _publish(self, item_id: str, payload: bytes) -> bool:
         if len(payload) > self._bus.link.max_payload_bytes - 1024:
             return False
-        return self._bus.publish(self._subject, payload, {ID_HEADER: item_id})
+        return self._bus.publish(self._subject, payload, {subjects.ID_HEADER: item_id})
 
     async def _ask(self, item_id: str, payload: bytes) -> None:
         try:
-            await self._bus.request(self._subject, payload, ANSWER_S, {ID_HEADER: item_id})
+            await self._bus.request(self._subject, payload, ANSWER_S, {subjects.ID_HEADER: item_id})
         except NoResponders:
             self._open = False
         except RequestTimeout:

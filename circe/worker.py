@@ -10,15 +10,15 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from circe.egress import Egress
 from circe.flow import Flow, Instruction, Job, Result, SendControl, SendReport
+from circe.options import WorkerOptions
 from circe.outbox import SendFrame
 from circe.outputs import BranchError
 from circe.pulse import BEAT_S, Pulse
 from circe.runner import Call, Failure, Outcome, runner_for
+from circe.source import run_source_worker
 from circe.tap import Tap
 from runtime import bundle, codec, frames, subjects
 from runtime.app import App
@@ -27,7 +27,7 @@ from runtime.calling import call_hook, call_hook_async
 from runtime.context import Context
 from runtime.errors import JupiterError, UsageError
 from runtime.graph import Task
-from runtime.loader import UserTask, load_task
+from runtime.loader import UserTask, load_source, load_task
 from runtime.message import Message, Record
 from runtime.records import DRAINING, READY, Beat, EdgeRecord
 from runtime.service import Service
@@ -37,20 +37,6 @@ logger = logging.getLogger(__name__)
 FIRST_RETRY_S = 0.1
 QUIET_S = 0.3
 """A draining worker goes when nothing came for this long."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerOptions:
-    """What an agent tells a worker."""
-
-    server: str
-    app: str
-    task: str
-    node: str
-    incarnation: str
-    cache: Path
-    digest: str
-    epoch: int = 0
 
 
 class Worker:
@@ -259,6 +245,11 @@ async def run_worker(service: Service, bus: Bus, options: WorkerOptions) -> None
     if unpacked is None:
         raise UsageError(f"the bundle {options.digest[:12]} is not in {options.cache}: start workers through an agent")
     app = unpacked.app
+    source = next((source for source in app.sources if source.name == options.task), None)
+    if source is not None:
+        user = load_source(app.name, source, unpacked.folder)
+        await run_source_worker(service, bus, options, app, source, user)
+        return
     task = app.graph.tasks[options.task]
     context = Context(app=app.name, task=task.name, node=options.node, children=task.children)
     try:

@@ -57,6 +57,12 @@ class App:
     digest: str = ""
     """SHA-256 of the bundle its code travels in, hexadecimal."""
 
+    @property
+    def fed(self) -> tuple[str, ...]:
+        """Tasks that only sources feed, in declaration order."""
+        children = {child for source in self.sources for child in source.children}
+        return tuple(task for task in self.graph.tasks if task in children and task not in self.graph.entries)
+
     def with_digest(self, digest: str) -> App:
         """The same application, naming the bundle it was packed into."""
         return replace(self, digest=digest)

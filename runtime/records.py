@@ -46,7 +46,9 @@ class EdgeRecord:
     digest: str = ""
     epoch: int = 0
     entries: tuple[str, ...] = ()
-    """The tasks that the head feeds."""
+    """The tasks that every input goes to."""
+    fed: tuple[str, ...] = ()
+    """Further tasks that inputs may be addressed to: the children of sources."""
     workers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Task to its incarnations."""
     head: str | None = None
@@ -60,7 +62,7 @@ class EdgeRecord:
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> EdgeRecord:
         workers = {task: tuple(found) for task, found in record["workers"].items()}
-        return cls(**{**record, "workers": workers, "entries": tuple(record["entries"])})
+        return cls(**{**record, "workers": workers, "entries": tuple(record["entries"]), "fed": tuple(record["fed"])})
 
     def incarnations(self) -> frozenset[str]:
         """Every live worker's incarnation."""

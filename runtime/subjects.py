@@ -23,6 +23,12 @@ PROFILE_SUBJECTS = ("jupiter.profile.>",)
 STATUS_SUBJECTS = ("jupiter.status.*.*.*",)
 INGRESS_CONSUMER = "gateway"
 RESULTS_CONSUMER = "results"
+INPUT_HEADER = "Jupiter-Input"
+"""On results and dead letters: the sequence in the ingress of the input they descend from."""
+ID_HEADER = "Jupiter-Id"
+"""On what a tap gives: the item's id."""
+MESSAGE_ID_HEADER = "Nats-Msg-Id"
+"""A producer's own id of an input."""
 MAX_ID_CHARS = 512
 """Longer ids are hashed: the server closes a connection whose subject passes 4,096 bytes."""
 

@@ -127,3 +127,32 @@ async def test_an_item_that_always_fails_is_a_dead_letter_and_the_others_go_on(t
         assert {letter["error"] for letter in dead} == {"ValueError: no threes"}
         assert {letter["attempts"] for letter in dead} == {2}
         assert results.count == 45
+
+
+async def test_a_source_feeds_a_task_and_an_input_for_nobody_is_a_dead_letter(tmp_path: Path) -> None:
+    folder = tmp_path / "fed"
+    folder.mkdir()
+    (folder / "app_config.yaml").write_text(
+        "application:\n  codec: json\n  tasks:\n    home: {children: [first]}\n    dag_tasks:\n"
+        "      - {name: first, base_script: same.py, children: [last]}\n"
+        "      - {name: last, base_script: same.py, children: [home]}\n"
+        "    nondag_tasks:\n      - {name: ticker, base_script: ticker.py, k8s_host: node1, children: [last]}\n"
+    )
+    (folder / "same.py").write_text("def process(item, ctx):\n    return item\n")
+    (folder / "ticker.py").write_text("def run(ctx):\n    for number in range(500):\n        yield number\n")
+    async with cluster() as running:
+        app = await running.submit(folder)
+        results = Results()
+        await running.bus.subscribe(subjects.egress(app.name), results.take)
+        await running.map(app, spread(app))
+        await results.wait_for(500)
+        assert sorted(int(payloads[0]) for payloads in results.values.values()) == list(range(500))
+        await running.bus.store(subjects.ingress(app.name), b'"plain"')
+        await results.wait_for(501)
+        await running.bus.store(subjects.ingress(app.name, "nobody"), b"1")
+        await until_nothing_is_in_flight(running, app)
+        letters = await running.bus.read_stream(subjects.dead_stream(app.name), subjects.dead(app.name))
+        assert [json.loads(letter.payload)["error"].split(":")[0] for letter in letters] == [
+            "no entry task is called nobody"
+        ]
+        assert results.twice() == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from circe.reconcile import decide
-from runtime.app import App
+from runtime.app import App, SourceTask
 from runtime.graph import Task, TaskGraph
 from runtime.mapping import TaskMapping
 from runtime.network import HOME
@@ -115,3 +115,13 @@ def test_a_pinned_task_is_not_put_elsewhere() -> None:
     pinned = replace(graph.tasks["last"], pin="node9")
     pinned_app = replace(app(), graph=TaskGraph({**graph.tasks, "last": pinned}, graph.entries))
     assert "pinned to node9" in decide(pinned_app, mapping(), 8, RUNNING, None).message
+
+
+def test_a_source_is_wanted_on_its_host_and_what_it_feeds_is_known_to_the_head() -> None:
+    source = SourceTask(name="camera", script="camera.py", host="node5", children=("last",))
+    with_source = replace(app(), sources=(source,))
+    decision = decide(with_source, mapping(), 7, RUNNING, None)
+    assert decision.workers is not None
+    assert [(worker.task, worker.node) for worker in decision.workers][-1] == ("camera", "node5")
+    assert decision.edges.fed == ("last",)
+    assert decision.message == ""

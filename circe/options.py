@@ -1,0 +1,20 @@
+"""What an agent tells a worker process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """Which task to run, as whom, and where its code lies."""
+
+    server: str
+    app: str
+    task: str
+    node: str
+    incarnation: str
+    cache: Path
+    digest: str
+    epoch: int = 0
