@@ -1,4 +1,4 @@
-"""Publish, subscribe, request and store over one connection; what the connection is made of is `runtime.bus`'s.
+"""Publish, subscribe and request over one connection; what the connection is made of is `runtime.bus`'s.
 
 Everything here is synchronous up to the write buffer: publishing is one append, and a handler is called straight
 from the read loop. A handler only hands over; what it raises is logged and counted and ends nothing.
@@ -8,11 +8,10 @@ Closure is an event: every parked await wakes with `BusClosed`.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from runtime.bus_errors import (
     BusClosed,
@@ -21,19 +20,9 @@ from runtime.bus_errors import (
     NoResponders,
     PayloadSizeError,
     RequestTimeout,
-    StoreTimeout,
     WriteBufferFull,
-    refusal,
 )
-from runtime.message import (
-    Message,
-    Outgoing,
-    PubAck,
-    encode_acknowledgement,
-    encode_headers,
-    encode_publish,
-)
-from runtime.publisher import TICK_S, PendingAnswers
+from runtime.message import Message, encode_acknowledgement, encode_headers, encode_publish
 
 logger = logging.getLogger(__name__)
 
@@ -87,9 +76,7 @@ class Core:
         self._inbox = f"{inbox_prefix}.{secrets.token_hex(8)}."
         self._inbox_bytes = len(self._inbox)
         self._last_token = 0
-        self._stores: PendingAnswers[asyncio.Future[PubAck]] = PendingAnswers()
         self._requests: dict[bytes, asyncio.Future[Message]] = {}
-        self._timer: asyncio.TimerHandle | None = None
         self._on_reconnect: list[Callable[[], None]] = []
         self._on_close: list[Callable[[], None]] = []
         self._inboxes = 0
@@ -197,29 +184,6 @@ class Core:
         finally:
             del self._requests[token.encode()]
 
-    # Stored messages.
-    def store(
-        self,
-        subject: str,
-        payload: bytes,
-        headers: Mapping[str, str] | None = None,
-        deadline_s: float = 5.0,
-    ) -> asyncio.Future[PubAck]:
-        """Store one message; the future always resolves: `PubAck`, or an error of `runtime.bus_errors`.
-
-        `StoreTimeout` and `ConnectionLost` mean *unknown*: store again with the same id.
-        """
-        future, data = self._prepare(subject, payload, headers, deadline_s)
-        self._write_stores(data, (future,))
-        return future
-
-    def store_many(self, messages: Sequence[Outgoing], deadline_s: float = 5.0) -> list[asyncio.Future[PubAck]]:
-        """`store` for many messages in one write."""
-        prepared = [self._prepare(m.subject, m.payload, m.headers, deadline_s) for m in messages]
-        futures = [future for future, _ in prepared]
-        self._write_stores(b"".join([data for _, data in prepared]), futures)
-        return futures
-
     def acknowledge(self, replies: Iterable[str]) -> bool:
         """Acknowledge deliveries, many per write. Lost ones come again: the consumer redelivers."""
         return self._write(b"".join([encode_acknowledgement(reply) for reply in replies]))
@@ -266,19 +230,17 @@ class Core:
         """Wait a little for acknowledgements under way, let the server read the rest, wake everybody."""
         try:
             async with asyncio.timeout(CLOSE_GRACE_S):
-                stores = self._stores.entries()
-                if stores and self.link.is_up:
-                    await asyncio.wait(stores)
+                owed = self._owed()
+                if owed and self.link.is_up:
+                    await asyncio.wait(owed)
                 await self.link.round_trip(CLOSE_GRACE_S)
         except TimeoutError:
-            logger.warning("closing with %d stores unanswered", len(self._stores))
+            logger.warning("closing with %d stores unanswered", len(self._owed()))
         finally:
             self.closed.set()
             for callback in list(self._on_close):
                 self.call_safely(callback)
             self._fail_all(lambda: BusClosed("the bus is closed"))
-            if self._timer is not None:
-                self._timer.cancel()
 
     # Inside.
     def _raise_if_closed(self) -> None:
@@ -304,65 +266,23 @@ class Core:
         self.refused_writes += 1
         return False
 
-    def _prepare(
-        self, subject: str, payload: bytes, headers: Mapping[str, str] | None, deadline_s: float
-    ) -> tuple[asyncio.Future[PubAck], bytes]:
-        token = self._next_token("s")
-        block = encode_headers(headers) if headers else b""
-        data = self._encode(subject, payload, block, self._inbox + token)
-        future: asyncio.Future[PubAck] = self._loop.create_future()
-        self._stores.add(token.encode(), future, self._loop.time() + deadline_s)
-        return future, data
-
-    def _write_stores(self, data: bytes, futures: Iterable[asyncio.Future[PubAck]]) -> None:
-        if self.closed.is_set() or not self.link.write(data):
-            error: BusFault = WriteBufferFull("the write buffer is full: the connection is down or slow")
-            if self.closed.is_set():
-                error = BusClosed("the bus is closed")
-            for future in futures:
-                _fail(future, error)
-        elif self._timer is None:
-            self._timer = self._loop.call_later(TICK_S, self._tick)
-
-    def _tick(self) -> None:
-        for future in self._stores.expired(self._loop.time()):
-            _fail(future, StoreTimeout("no acknowledgement in time: the message may or may not be stored"))
-        self._timer = self._loop.call_later(TICK_S, self._tick) if len(self._stores) else None
-
     def _fail_all(self, error: Callable[[], BusFault]) -> None:
-        for store in self._stores.take_all():
-            _fail(store, error())
         for request in list(self._requests.values()):
-            _fail(request, error())
+            fail(request, error())
+
+    def _owed(self) -> Sequence[asyncio.Future[Any]]:
+        """Answers that are worth a moment's wait when we close."""
+        return ()
 
     def _on_answer(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
-        token = subject[self._inbox_bytes :]
-        store = self._stores.take(token)
-        if store is not None:
-            if not store.done():
-                _resolve(store, block, payload)
-            return
-        request = self._requests.get(token)
+        request = self._requests.get(subject[self._inbox_bytes :])
         if request is not None and not request.done():
             request.set_result(Message(subject.decode(), payload, block, reply.decode()))
 
 
-def _fail(future: asyncio.Future[PubAck] | asyncio.Future[Message], error: BusFault) -> None:
+def fail(future: asyncio.Future[Any], error: BusFault) -> None:
+    """Resolve with an error, unless it is resolved."""
     if not future.done():
         future.set_exception(error)
         # Asking marks it as seen: thousands that fail together must not fill the log when nobody looks.
         future.exception()
-
-
-def _resolve(future: asyncio.Future[PubAck], block: bytes, payload: bytes) -> None:
-    """Only the one form a stored message is answered with is taken for an acknowledgement."""
-    if payload.startswith(b'{"stream":') and b'"error"' not in payload:
-        future.set_result(PubAck(payload))
-    elif not payload and Message("", b"", block).status == 503:
-        _fail(future, NoResponders("no stream takes this subject right now"))
-    else:
-        try:
-            error = json.loads(payload)["error"]
-            _fail(future, refusal(error.get("err_code", 0), error.get("description", "")))
-        except (ValueError, LookupError, AttributeError, TypeError):
-            _fail(future, refusal(0, f"not an acknowledgement: {payload[:100]!r}"))

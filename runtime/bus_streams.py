@@ -10,10 +10,9 @@ import asyncio
 import base64
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
-from runtime.bus_core import Core
 from runtime.bus_errors import (
     CONSUMER_NOT_FOUND,
     MESSAGE_NOT_FOUND,
@@ -23,21 +22,18 @@ from runtime.bus_errors import (
     ApiError,
     NoResponders,
     RequestTimeout,
-    StoreTimeout,
-    StreamFull,
     WriteBufferFull,
 )
-from runtime.message import Delivery, Message, PubAck, StoredMessage, parse_headers
+from runtime.bus_store import BACK_OFF_FIRST_S, BACK_OFF_MOST_S, Stores
+from runtime.message import Delivery, Message, StoredMessage, parse_headers
 from runtime.pulling import Pull
 from runtime.streams import ConsumerSpec, ConsumerState, StreamSpec, StreamState, changes, parse_time_s
 
 API_DEADLINE_S = 10.0
 API_ATTEMPT_S = 2.0
-BACK_OFF_FIRST_S = 0.02
-BACK_OFF_MOST_S = 1.0
 
 
-class Streams(Core):
+class Streams(Stores):
     """What the bus knows of JetStream."""
 
     async def api(self, name: str, body: object = None, deadline_s: float = API_DEADLINE_S) -> dict[str, Any]:
@@ -160,30 +156,6 @@ class Streams(Core):
                 if self._loop.time() + back_off_s > end_s:
                     raise
             await asyncio.sleep(back_off_s)
-            back_off_s = min(BACK_OFF_MOST_S, 2 * back_off_s)
-
-    async def store_until(
-        self,
-        subject: str,
-        payload: bytes,
-        headers: Mapping[str, str] | None = None,
-        *,
-        deadline_s: float = 30.0,
-        attempt_s: float = 5.0,
-    ) -> PubAck:
-        """`store`, again and again with the same headers, while the outcome is unknown or the stream is full.
-
-        Exactly one copy only with an id (`Nats-Msg-Id`) or an expected sequence in the headers.
-        """
-        end_s = self._loop.time() + deadline_s
-        back_off_s = BACK_OFF_FIRST_S
-        while True:
-            try:
-                return await self.store(subject, payload, headers, attempt_s)
-            except (StoreTimeout, RequestTimeout, NoResponders, StreamFull, WriteBufferFull):
-                if self._loop.time() + back_off_s > end_s:
-                    raise
-            await asyncio.sleep(back_off_s * random.uniform(0.5, 1.0))
             back_off_s = min(BACK_OFF_MOST_S, 2 * back_off_s)
 
     async def reset_consumer(self, stream: str, name: str) -> ConsumerState:
