@@ -27,10 +27,14 @@ from agents.probe import LinkProfiler
 from agents.profile_run import BUDGET_S, DEADLINE_S, ProfileRun
 from agents.resources import Resources
 from runtime import bus
+from runtime.bus import Bus
 from runtime.errors import UsageError
 from runtime.service import Service
 
 logger = logging.getLogger(__name__)
+
+MAX_NODE_CHARS = 253
+"""As long as the longest host name."""
 
 
 def default_cache() -> Path:
@@ -61,14 +65,23 @@ class AgentOptions:
     new_id: Callable[[], str] = _new_id
 
     def __post_init__(self) -> None:
-        if not self.node:
-            raise UsageError("an agent needs the name of its node")
+        if not 0 < len(self.node) <= MAX_NODE_CHARS:
+            raise UsageError(f"a node's name has 1 to {MAX_NODE_CHARS} characters, not {len(self.node)}")
         if self.quota_cores is not None and not self.quota_cores > 0:
             raise UsageError(f"{self.quota_cores:g} CPUs for node {self.node}: it must be above zero")
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    presence: Presence
+    links: LinkProfiler
+    profiler: ExecutionProfiler
+    executor: Executor
+    records: AgentRecords
+
+
 async def run_agent(service: Service, options: AgentOptions) -> None:
-    """Serve one node until stopped, then leave cleanly: workers drained, leave taken, cgroup removed."""
+    """Serve one node until stopped, then leave cleanly: leave taken, workers drained, cgroup removed."""
     async with contextlib.AsyncExitStack() as stack:
         cgroup = None
         if options.quota_cores is not None:
@@ -76,40 +89,57 @@ async def run_agent(service: Service, options: AgentOptions) -> None:
         resources = Resources(options.quota_cores)
         connection = await stack.enter_async_context(bus.connect(options.url, name=f"agent {options.node}"))
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="jupiter-agent-", ignore_cleanup_errors=True))
-        bundles = Bundles(connection, options.cache)
-        how = ProfileRun(
-            node=options.node,
-            scratch=Path(scratch),
-            cores=resources.cores,
-            cgroup=cgroup,
-            budget_s=options.profile_budget_s,
-            deadline_s=options.profile_deadline_s,
-        )
-        presence = Presence(connection, resources, options.node, options.incarnation)
-        links = LinkProfiler(connection, options.node, random.Random())
-        profiler = ExecutionProfiler(connection, bundles, how)
-        executor = Executor(
-            connection,
-            options.url,
-            bundles,
-            new_id=options.new_id,
-            cgroup=cgroup,
-            grace_s=options.grace_s,
-        )
-        await links.answer()
-        records = AgentRecords(connection, options.node, links, profiler, executor)
-        await records.recall(resources.cores)
-        tasks = [service.start("presence", presence.run()), service.start("links", links.run())]
+        parts = _assemble(options, connection, resources, cgroup, Path(scratch))
+        await parts.links.answer()
+        await parts.records.recall(resources.cores)
+        tasks = [
+            service.start("presence", parts.presence.run()),
+            service.start("links", parts.links.run()),
+        ]
         try:
-            async with records.followed():
-                tasks.append(service.start("profiler", profiler.run()))
-                if options.runs_workers:
-                    tasks.append(service.start("executor", executor.run()))
+            async with parts.records.followed():
+                tasks.append(service.start("work", _work(parts, options.runs_workers)))
                 await service.stopping.wait()
         finally:
             # Before the bus and the cgroup go: the profiler's child is in it.
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        await presence.leave()
-        await executor.drain()
+        await parts.presence.leave()
+        await parts.executor.drain()
+
+
+def _assemble(
+    options: AgentOptions, connection: Bus, resources: Resources, cgroup: Cgroup | None, scratch: Path
+) -> _Parts:
+    bundles = Bundles(connection, options.cache)
+    how = ProfileRun(
+        node=options.node,
+        scratch=scratch,
+        cores=resources.cores,
+        cgroup=cgroup,
+        budget_s=options.profile_budget_s,
+        deadline_s=options.profile_deadline_s,
+    )
+    links = LinkProfiler(connection, options.node, random.Random())
+    profiler = ExecutionProfiler(connection, bundles, how)
+    executor = Executor(
+        connection,
+        options.url,
+        bundles,
+        new_id=options.new_id,
+        cgroup=cgroup,
+        grace_s=options.grace_s,
+    )
+    presence = Presence(connection, resources, options.node, options.incarnation)
+    records = AgentRecords(connection, options.node, links, profiler, executor)
+    return _Parts(presence, links, profiler, executor, records)
+
+
+async def _work(parts: _Parts, runs_workers: bool) -> None:
+    """Profile and run workers, once everything that was on the bus has been heard."""
+    await parts.records.caught_up()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(parts.profiler.run(), name="profiler")
+        if runs_workers:
+            tasks.create_task(parts.executor.run(), name="executor")

@@ -128,6 +128,10 @@ class ExecutionProfiler:
         except (JupiterError, OSError) as error:
             logger.warning("application %s is not measured on node %s: %s", app.name, self._how.node, error)
             await asyncio.sleep(RETRY_S)
+        except Exception:
+            # Whatever it is, it lies in this application: the others go on.
+            known.is_complete = True
+            logger.exception("application %s cannot be measured on node %s", app.name, self._how.node)
 
     async def _take(self, app: App, known: _Known, answer: Answer) -> None:
         if answer.error:
