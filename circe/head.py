@@ -105,8 +105,8 @@ class Head:
         self._queue(self._lineage.start(item.sequence, item.item_id, self._addressed(item), item.headers))
 
     def takes(self, task: str | None) -> bool:
-        """Whether inputs may be addressed to that task."""
-        return task is None or task in self._entries or task in self._fed
+        """Whether inputs may be addressed to that task; None is all entry tasks, if there are any."""
+        return bool(self._entries) if task is None else task in self._entries or task in self._fed
 
     def _addressed(self, item: Input) -> tuple[Entry, ...]:
         """Who gets the input, and which entry tasks an absence, for the joins they share."""

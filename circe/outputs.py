@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from zlib import crc32
 
 from runtime.item import output_id
 
@@ -28,6 +29,17 @@ class Addressed(NamedTuple):
     item_id: str
     payload: bytes | None
     reason: str = ""
+
+
+def chosen(route: str, key: str, children: Sequence[str]) -> str:
+    """The one child that an output goes to when it is not for all of them.
+
+    `round_robin` spreads by the item's id and `by_key` by what `key(value)` says; both choose the same child
+    when the item runs again, so that its results are recognised.
+    """
+    if route not in ("round_robin", "by_key"):
+        raise ValueError(f"there is no route {route!r}")
+    return children[crc32(key.encode()) % len(children)]
 
 
 class BranchError(Exception):

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
 from circe.flow import Job
-from circe.outputs import Output
+from circe.outputs import Output, chosen
 from runtime.calling import call_async, call_sync
 from runtime.codec import Codec
 from runtime.context import Context
@@ -57,8 +57,11 @@ class Runner(Protocol):
 class Call:
     """One call of user code with everything around it: decoding, context, encoding."""
 
-    def __init__(self, user_task: UserTask, context: Context, codec: Codec, input_codec: Codec) -> None:
+    def __init__(
+        self, user_task: UserTask, context: Context, codec: Codec, input_codec: Codec, route: str = "all"
+    ) -> None:
         self.user_task = user_task
+        self._route = route
         self._context = context
         self._codec = codec
         self._input_codec = input_codec
@@ -73,9 +76,20 @@ class Call:
     def _decode(self, parent: str, payload: bytes) -> Any:
         return (self._input_codec if parent == HOME else self._codec).decode(payload)
 
-    def _encode(self, values: Sequence[Value]) -> list[Output]:
+    def _encode(self, job: Job, values: Sequence[Value]) -> list[Output]:
         encode = self._codec.encode
-        return [Output(encode(value.value), value.to, value.returned) for value in values]
+        if self._route == "all":
+            return [Output(encode(value.value), value.to, value.returned) for value in values]
+        return [
+            Output(encode(value.value), value.to or self._choose(job, number, value.value), value.returned)
+            for number, value in enumerate(values)
+        ]
+
+    def _choose(self, job: Job, number: int, value: Any) -> str:
+        if self._route == "by_key":
+            assert self.user_task.key is not None  # the loader requires it
+            return chosen(self._route, str(self.user_task.key(value)), self._context.children)
+        return chosen(self._route, f"{job.item_id}/{number}", self._context.children)
 
     def run(self, job: Job) -> Outcome:
         """Call a task that is not async."""
@@ -83,7 +97,7 @@ class Call:
         outputs: list[Output] | Failure
         try:
             context, value = self._open(job)
-            outputs = self._encode(call_sync(self.user_task, context, value))
+            outputs = self._encode(job, call_sync(self.user_task, context, value))
         except Exception as error:
             outputs = failure(error)
         return Outcome(job, outputs, time.perf_counter() - start)
@@ -94,7 +108,7 @@ class Call:
         outputs: list[Output] | Failure
         try:
             context, value = self._open(job)
-            outputs = self._encode(await call_async(self.user_task, context, value))
+            outputs = self._encode(job, await call_async(self.user_task, context, value))
         except Exception as error:
             outputs = failure(error)
         return Outcome(job, outputs, time.perf_counter() - start)

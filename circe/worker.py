@@ -64,7 +64,7 @@ class Worker:
         )
         self._tap = Tap(bus, app.name, options.task)
         own = codec.CODECS[app.codec]
-        call = Call(user_task, context, own, codec.CODECS[self._task.input_codec or app.codec])
+        call = Call(user_task, context, own, codec.CODECS[self._task.input_codec or app.codec], self._task.route)
         self._runner = runner_for(call, self._take_outcomes)
         self._running = 0
         self._tries: dict[int, int] = {}

@@ -41,6 +41,7 @@ def check_graph(draft: Draft, findings: Findings) -> None:
     _check_codecs(draft, findings)
     if not cyclic:
         _check_routes(draft, graph, findings)
+        _check_single_items(draft, graph, findings)
 
 
 def _check_names(draft: Draft, findings: Findings) -> None:
@@ -186,6 +187,35 @@ def _check_joins(draft: Draft, graph: nx.DiGraph, findings: Findings) -> None:
         elif isinstance(join, int) and join > len(parents):
             message = f"task '{task.name}' joins {join} parts but has {len(parents)} parents"
             findings.fault((*task.at, "join"), f"{message} ({', '.join(parents)}); write at most {len(parents)}")
+
+
+def _check_single_items(draft: Draft, graph: nx.DiGraph, findings: Findings) -> None:
+    """A join below needs one item under one id: neither several of the same nor one that has no siblings."""
+    for task in draft.by_name.values():
+        if task.keys.join == "each" and len(_parents(draft, graph, task.name)) > 1:
+            join = _meets_elsewhere(draft, graph, task.name)
+            if join:
+                message = f"task '{task.name}' gives an item for each parent, but join '{join}' below needs one"
+                findings.fault((*task.at, "join"), f"{message}; join them here, or move the other branch below")
+    for source in draft.sources:
+        for child in source.keys.children:
+            join = _meets_elsewhere(draft, graph, child) if child in draft.by_name else None
+            if join:
+                message = f"'{source.name}' feeds task '{child}', but join '{join}' below waits for other branches too"
+                findings.fault((*source.at, "children"), f"{message}, which its items never take; feed another task")
+
+
+def _meets_elsewhere(draft: Draft, graph: nx.DiGraph, name: str) -> str | None:
+    """A join that the task reaches and that is also reached without it."""
+    without = graph.copy()
+    without.remove_node(name)
+    entries = [entry for entry in draft.entries if entry in without]
+    reached = set(entries).union(*(nx.descendants(without, entry) for entry in entries))
+    for join in draft.by_name.values():
+        is_join = len(_parents(draft, graph, join.name)) > 1 and join.keys.join != "each"
+        if is_join and join.name in nx.descendants(graph, name) and join.name in reached:
+            return join.name
+    return None
 
 
 def _check_codecs(draft: Draft, findings: Findings) -> None:

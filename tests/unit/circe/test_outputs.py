@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circe.outputs import FILTERED, NOT_CHOSEN, Addressed, BranchError, Output, address
+from circe.outputs import FILTERED, NOT_CHOSEN, Addressed, BranchError, Output, address, chosen
 
 CHILDREN = ("a", "b")
 outputs = st.lists(
@@ -64,3 +64,16 @@ def test_every_output_reaches_every_child_it_was_for(given_out: list[Output]) ->
     for child in CHILDREN:
         wanted = [output.payload for output in given_out if output.to in (None, child)]
         assert [found.payload for found in addressed if found.child == child and found.payload is not None] == wanted
+
+
+@given(st.text(), st.sampled_from(["round_robin", "by_key"]))
+def test_a_route_chooses_the_same_child_again(key: str, route: str) -> None:
+    assert chosen(route, key, CHILDREN) == chosen(route, key, CHILDREN)
+    assert chosen(route, key, CHILDREN) in CHILDREN
+
+
+def test_round_robin_spreads_items_over_the_children() -> None:
+    counts = [
+        sum(chosen("round_robin", f"run-{n}/0", ("a", "b", "c")) == child for n in range(3000)) for child in "abc"
+    ]
+    assert min(counts) > 850

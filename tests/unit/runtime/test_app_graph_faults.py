@@ -168,6 +168,21 @@ def test_sources(tmp_path: Path, keys: str, key: str, message: str) -> None:
     assert one(tmp_path, text, s=RUN) == (f"7 {SOURCES}[0].{key}", message)
 
 
+def test_a_source_may_not_feed_one_branch_of_a_join(tmp_path: Path) -> None:
+    text = tasks(task("a", "b, c") + task("b", "d") + task("c", "d") + task("d"))
+    text += "    nondag_tasks:\n      - {name: s, base_script: s.py, k8s_host: h, children: [b]}\n"
+    where, said = one(tmp_path, text, s=RUN, d=PROCESS)
+    assert where == f"10 {SOURCES}[0].children"
+    assert said.startswith("'s' feeds task 'b', but join 'd' below waits for other branches too")
+
+
+def test_each_part_by_itself_may_not_be_followed_by_a_join_of_other_branches(tmp_path: Path) -> None:
+    dag = task("a", "b, c, f") + task("b", "e") + task("c", "e") + task("e", "f", ", join: each") + task("f")
+    where, said = one(tmp_path, tasks(dag), e=PROCESS, f=PROCESS)
+    assert where == f"8 {DAG}[3].join"
+    assert said.startswith("task 'e' gives an item for each parent, but join 'f' below needs one")
+
+
 @pytest.mark.parametrize(
     ("nodes", "more", "place", "message"),
     [
@@ -216,7 +231,7 @@ def test_branches_that_meet_before_the_join_are_no_matter(tmp_path: Path) -> Non
         + task("c", "f")
         + task("d", "f")
         + task("e", "g")
-        + task("f", "g", ", join: each")
+        + task("f", "g", ", join: any")
         + task("g")
     )
     assert found(tmp_path, text, **dict.fromkeys("defg", PROCESS)) == []
