@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from deploy import cli_components, cli_run
+from deploy import cli_apps, cli_components, cli_data, cli_decide, cli_look, cli_run
 
 app = typer.Typer(
     name="jupiter",
@@ -25,5 +25,5 @@ def _common(
 ) -> None: ...
 
 
-for _group in (cli_run.group, cli_components.group):
-    app.add_typer(_group)
+for _group in (cli_run, cli_apps, cli_data, cli_look, cli_decide, cli_components):
+    app.add_typer(_group.group)

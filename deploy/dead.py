@@ -13,8 +13,6 @@ from runtime.bus import Bus
 from runtime.errors import UsageError
 from runtime.message import StoredMessage
 
-INPUT_HEADER = "Jupiter-Input"
-
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
@@ -57,7 +55,7 @@ async def replay(bus: Bus, app: str, entries: tuple[str, ...], task: str | None 
             kept += 1
             continue
         # The id makes a replay that is interrupted and repeated send each input once.
-        headers = {"Nats-Msg-Id": f"replay-{message.sequence}-{found.get('id')}"}
+        headers = {subjects.MESSAGE_ID_HEADER: f"replay-{message.sequence}-{found.get('id')}"}
         await bus.store_until(subjects.ingress(app, str(found["task"])), payload, headers)
         await _drop(bus, stream, message.sequence)
         sent += 1
@@ -76,7 +74,7 @@ def letter(message: StoredMessage) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict):
         found = {"error": "this dead letter is not one of ours", "task": message.subject.rpartition(".")[2]}
-    number = message.headers.get(INPUT_HEADER, "")
+    number = message.headers.get(subjects.INPUT_HEADER, "")
     return {**found, "seq": int(number) if number.isdigit() else None, "number": message.sequence}
 
 

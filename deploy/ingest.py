@@ -139,7 +139,7 @@ class Sender:
             raise UsageError(
                 f"input {position} has {len(item)} bytes and the server takes {limit_bytes}; cut the input smaller"
             )
-        return Outgoing(self._subject, item, {"Nats-Msg-Id": f"{self._invocation}-{position}"})
+        return Outgoing(self._subject, item, {subjects.MESSAGE_ID_HEADER: f"{self._invocation}-{position}"})
 
     def _settled(self, task: asyncio.Task[None]) -> None:
         self._room.release()

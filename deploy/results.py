@@ -26,8 +26,6 @@ from runtime.errors import JupiterError, UsageError
 from runtime.message import Delivery
 from runtime.pulling import Pull
 
-INPUT_HEADER = "Jupiter-Input"
-"""On a result: the sequence in the ingress of the input that it descends from."""
 WINDOW = 2048
 LOOK_AGAIN_S = 1.0
 
@@ -142,7 +140,7 @@ class ResultReader:
 
     def _on_delivery(self, delivery: Delivery) -> None:
         task, _, item_id = delivery.subject[self._prefix :].partition(".")
-        root = int(delivery.headers.get(INPUT_HEADER, "0"))
+        root = int(delivery.headers.get(subjects.INPUT_HEADER, "0"))
         sequence = delivery.stream_sequence
         stored = Stored(sequence, task, item_id, delivery.payload, delivery.reply)
         if self._reorder.take(sequence, root, item_id, task, stored):

@@ -128,20 +128,10 @@ class Watch:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        app = self.picture.app
-        control, profile, status = subjects.CONTROL_STREAM, subjects.PROFILE_STREAM, subjects.STATUS_STREAM
-        wanted = (
-            (control, subjects.edges(app)),
-            (control, subjects.mapping(app)),
-            (status, subjects.status(app, "*", "*")),
-            (profile, f"jupiter.profile.exec.{app}.>"),
-            (profile, "jupiter.profile.node.*"),
-            (profile, "jupiter.profile.link.*"),
-        )
         async with contextlib.AsyncExitStack() as stack:
             follows = [
                 await stack.enter_async_context(self._bus.follow(stream, subject, self._take))
-                for stream, subject in wanted
+                for stream, subject in wanted(self.picture.app)
             ]
             for follow in follows:
                 await follow.caught_up
@@ -171,3 +161,25 @@ def node_of(picture: Picture, task: str) -> list[str]:
         return []
     names = [edges.head] if task == HOME and edges.head else edges.workers.get(task, ())
     return [edges.nodes.get(str(name), "?") for name in names]
+
+
+async def look(bus: Bus, app: str) -> Picture:
+    """The picture at this moment."""
+    picture = Picture(app)
+    for stream, subject in wanted(app):
+        for record in await bus.snapshot(stream, subject):
+            picture.take(record)
+    return picture
+
+
+def wanted(app: str) -> tuple[tuple[str, str], ...]:
+    """The records a picture is made of, as (stream, subject)."""
+    control, profile = subjects.CONTROL_STREAM, subjects.PROFILE_STREAM
+    return (
+        (control, subjects.edges(app)),
+        (control, subjects.mapping(app)),
+        (subjects.STATUS_STREAM, subjects.status(app, "*", "*")),
+        (profile, f"jupiter.profile.exec.{app}.>"),
+        (profile, "jupiter.profile.node.*"),
+        (profile, "jupiter.profile.link.*"),
+    )

@@ -1,0 +1,150 @@
+"""What a running Jupiter does, as plain values for `--json` and as rows for tables."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+from deploy.watch import FAILED, MAPPER, Picture, look, node_of
+from runtime import codec, subjects
+from runtime.app import App
+from runtime.bus import Bus
+from runtime.network import HOME
+from runtime.profiles import LinkRow, NodeProfile
+from runtime.records import READY, Beat
+
+
+async def app_status(bus: Bus, app: App) -> dict[str, Any]:
+    """One application: its state, its queues, its workers."""
+    picture = await look(bus, app.name)
+    ingress = await bus.stream_state(subjects.ingress_stream(app.name))
+    waiting = await bus.consumer_state(subjects.ingress_stream(app.name), subjects.INGRESS_CONSUMER)
+    egress = await bus.stream_state(subjects.egress_stream(app.name))
+    unread = await bus.consumer_state(subjects.egress_stream(app.name), subjects.RESULTS_CONSUMER)
+    letters = await bus.stream_state(subjects.dead_stream(app.name))
+    head = picture.head
+    return {
+        "app": app.name,
+        "digest": app.digest,
+        "state": state(picture, app),
+        "algorithm": None if picture.mapping is None else picture.mapping.algorithm,
+        "epoch": picture.epoch,
+        "in_flight": 0 if head is None else int(head.rates.get("in_flight", 0)),
+        "lag": 0 if waiting is None else waiting.num_pending,
+        "ingress": {
+            "messages": 0 if ingress is None else ingress.messages,
+            "bytes": 0 if ingress is None else ingress.bytes,
+        },
+        "egress": {
+            "messages": 0 if egress is None else egress.messages,
+            "bytes": 0 if egress is None else egress.bytes,
+        },
+        "results_unread": 0 if unread is None else unread.num_pending + unread.num_ack_pending,
+        "dead_letters": 0 if letters is None else letters.messages,
+        "resent": picture.total(HOME).get("resent", 0),
+        "rates": {} if head is None else dict(head.rates),
+        "latencies_s": {} if head is None else dict(head.latencies_s),
+        "workers": [_worker(picture, beat) for beat in _in_order(picture, app)],
+        "failures": [
+            {"task": beat.task, "node": beat.node, "message": beat.message}
+            for (_, _), beat in sorted(picture.failures.items())
+            if beat.digest == app.digest
+        ],
+    }
+
+
+def state(picture: Picture, app: App) -> str:
+    """In a few words: in place, or what is waited for."""
+    if picture.is_in_place(app):
+        return "in place"
+    if picture.mapping is None:
+        return picture.mapper_message() or "waiting for a mapping"
+    missing = [task for task in app.graph.tasks if task not in picture.ready(app)]
+    if missing:
+        return f"waiting for {', '.join(missing)}"
+    return "waiting for the gateway"
+
+
+def _in_order(picture: Picture, app: App) -> list[Beat]:
+    """The gateway, then the workers as the graph goes."""
+    places = {task: index for index, task in enumerate([HOME, *app.graph.order])}
+    beats = [beat for beat in picture.beats.values() if beat.task != MAPPER]
+    return sorted(beats, key=lambda beat: (places.get(beat.task, len(places)), beat.incarnation))
+
+
+def _worker(picture: Picture, beat: Beat) -> dict[str, Any]:
+    edges = picture.edges
+    in_force = edges is not None and beat.incarnation in (edges.incarnations() | {edges.head})
+    return {
+        "task": beat.task,
+        "node": beat.node,
+        "incarnation": beat.incarnation,
+        # Ready and not in force: about to be, or about to go.
+        "state": "running" if in_force and beat.state == READY else beat.state,
+        "counts": dict(beat.counts),
+        "rates": dict(beat.rates),
+        "latencies_s": dict(beat.latencies_s),
+        "holds": len(beat.holds),
+        "waits": len(beat.waits),
+        "message": beat.message,
+    }
+
+
+async def nodes(bus: Bus) -> list[dict[str, Any]]:
+    """Every node that has said what it is, with the age of that."""
+    now_s = time.time()
+    found = []
+    for record in await bus.snapshot(subjects.PROFILE_STREAM, "jupiter.profile.node.*"):
+        profile = NodeProfile.from_record(codec.decode_record(record.payload or b""))
+        found.append({**profile.to_record(), "age_s": round(max(0.0, now_s - record.timestamp_s), 3)})
+    return sorted(found, key=lambda node: (node["node"] != HOME, node["node"]))
+
+
+async def links(bus: Bus) -> list[dict[str, Any]]:
+    """Every measured link, by source and target, with its age."""
+    now_s = time.time()
+    found = []
+    for record in await bus.snapshot(subjects.PROFILE_STREAM, "jupiter.profile.link.*"):
+        row = LinkRow.from_record(codec.decode_record(record.payload or b""))
+        age_s = round(max(0.0, now_s - record.timestamp_s), 3)
+        for target, link in row.links.items():
+            found.append({"source": row.source, "target": target, **asdict(link), "age_s": age_s})
+    return sorted(
+        found, key=lambda link: (link["source"] != HOME, link["source"], link["target"] != HOME, link["target"])
+    )
+
+
+async def mapping(bus: Bus, app: App) -> dict[str, Any]:
+    """The mapping in force, what it foretells, and where everything really is."""
+    picture = await look(bus, app.name)
+    head = picture.head
+    found = {} if picture.mapping is None else picture.mapping.to_record()
+    return {
+        "app": app.name,
+        "epoch": picture.epoch,
+        "state": state(picture, app),
+        **found,
+        "places": {task: node_of(picture, task) for task in app.graph.tasks},
+        "measured": {
+            "makespan_p50_s": None if head is None else head.latencies_s.get("p50"),
+            "task_p50_s": {
+                beat.task: beat.latencies_s["p50"]
+                for beat in _in_order(picture, app)
+                if "p50" in beat.latencies_s and beat.task != HOME
+            },
+        },
+    }
+
+
+async def executions(bus: Bus, app: App) -> list[dict[str, Any]]:
+    """What every task was measured to take on every node, of the present code."""
+    picture = await look(bus, app.name)
+    found = [each.to_record() for each in picture.executions.values() if each.digest == app.digest]
+    failed = [
+        {"task": beat.task, "node": beat.node, "failure": beat.message}
+        for beat in picture.failures.values()
+        if beat.state == FAILED and beat.digest == app.digest
+    ]
+    order = {task: index for index, task in enumerate(app.graph.order)}
+    return sorted(found + failed, key=lambda each: (order.get(each["task"], len(order)), each["node"]))
