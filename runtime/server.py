@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
-import shutil
 import signal
-import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
-from runtime import children
+from runtime import children, server_store
 from runtime.errors import TransportError, UsageError
 from runtime.server_checks import check_port_is_free, find_binary
 
@@ -72,7 +69,7 @@ class EmbeddedServer:
         if max_store_bytes is not None:
             self._limits += f", max_file: {max_store_bytes}"
         self._process: asyncio.subprocess.Process | None = None
-        self._lock: IO[str] | None = None
+        self._store: server_store.StoreDir | None = None
         self.store_dir = store_dir or Path()
         self.port = port or 0
         self.monitor_port = 0
@@ -96,7 +93,8 @@ class EmbeddedServer:
         binary = find_binary()
         if self._asked_port is not None:
             check_port_is_free(self._host, self._asked_port)
-        self._take_store()
+        self._store = server_store.take(self._given_dir)
+        self.store_dir = self._store.path
         try:
             await self._start(binary)
         except BaseException:
@@ -140,23 +138,6 @@ class EmbeddedServer:
         if self._process is None:
             raise UsageError("the server was not started: use `async with EmbeddedServer()`")
         return await self._process.wait()
-
-    def _take_store(self) -> None:
-        if self._given_dir is None:
-            self.store_dir = Path(tempfile.mkdtemp(prefix="jupiter-nats-"))
-        else:
-            self.store_dir = self._given_dir.absolute()
-            self.store_dir.mkdir(parents=True, exist_ok=True)
-        # nats-server does not lock its store: two on one directory destroy it.
-        self._lock = (self.store_dir / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            self._lock.close()
-            self._lock = None
-            raise UsageError(
-                f"the store {self.store_dir} is used by another server: stop it or choose another"
-            ) from exc
 
     async def _start(self, binary: Path) -> None:
         config = self.store_dir / "server.conf"
@@ -223,8 +204,6 @@ class EmbeddedServer:
         try:
             await self.stop()
         finally:
-            if self._lock is not None:
-                self._lock.close()
-                self._lock = None
-            if self._given_dir is None and self.store_dir != Path():
-                shutil.rmtree(self.store_dir, ignore_errors=True)
+            if self._store is not None:
+                self._store.leave()
+                self._store = None

@@ -28,6 +28,10 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
 async def run_then_kill(script: str) -> int:
     """Run Python code that prints a pid and sleeps; kill -9 it; returns the pid it printed."""
     process = await asyncio.create_subprocess_exec(
@@ -104,6 +108,28 @@ async def test_the_server_dies_with_a_parent_that_is_killed() -> None:
     """
     pid = await run_then_kill(script)
     await until(lambda: not is_alive(pid))
+
+
+async def test_the_store_of_a_killed_parent_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    script = """
+        import asyncio
+        from runtime.server import EmbeddedServer
+        async def main():
+            async with EmbeddedServer() as server:
+                print(server.pid, flush=True)
+                await asyncio.sleep(60)
+        asyncio.run(main())
+    """
+    pid = await run_then_kill(script)
+    await until(lambda: not is_alive(pid))
+    assert len(entries(tmp_path)) == 1
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    async with EmbeddedServer() as server, EmbeddedServer() as other:
+        assert entries(tmp_path) == sorted([server.store_dir, other.store_dir])
+    assert entries(tmp_path) == []
 
 
 async def test_the_watchdog_does_what_the_kernel_does_elsewhere() -> None:
