@@ -12,7 +12,6 @@ import logging
 import os
 import random
 import secrets
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,8 +87,7 @@ async def run_agent(service: Service, options: AgentOptions) -> None:
             cgroup = stack.enter_context(Cgroup(options.node, options.quota_cores))
         resources = Resources(options.quota_cores)
         connection = await stack.enter_async_context(bus.connect(options.url, name=f"agent {options.node}"))
-        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="jupiter-agent-", ignore_cleanup_errors=True))
-        parts = _assemble(options, connection, resources, cgroup, Path(scratch))
+        parts = _assemble(options, connection, resources, cgroup)
         await parts.links.answer()
         await parts.records.recall(resources.cores)
         tasks = [
@@ -109,13 +107,11 @@ async def run_agent(service: Service, options: AgentOptions) -> None:
         await parts.executor.drain()
 
 
-def _assemble(
-    options: AgentOptions, connection: Bus, resources: Resources, cgroup: Cgroup | None, scratch: Path
-) -> _Parts:
+def _assemble(options: AgentOptions, connection: Bus, resources: Resources, cgroup: Cgroup | None) -> _Parts:
     bundles = Bundles(connection, options.cache)
     how = ProfileRun(
         node=options.node,
-        scratch=scratch,
+        scratch=options.cache / "scratch",
         cores=resources.cores,
         cgroup=cgroup,
         budget_s=options.profile_budget_s,

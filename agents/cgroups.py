@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from agents import owner
 from runtime import subjects
 from runtime.errors import UsageError
 
@@ -29,7 +30,6 @@ MEMBERS = "cgroup.procs"
 EMPTYING_TRIES = 20
 EMPTYING_PAUSE_S = 0.01
 
-_OURS = re.compile(r"jupiter-(\d+)-(\d+)-(\d+)-")
 _MOUNT = re.compile(r"^\S+ \S+ \S+ (?P<root>\S+) (?P<at>\S+) .* - (?P<kind>cgroup2?) \S+ (?P<options>\S+)$")
 
 
@@ -48,8 +48,7 @@ class Cgroup:
     def __init__(self, node: str, quota_cores: float, parents: tuple[Path, ...] | None = None) -> None:
         """`parents` are the directories to try, nearest first (found when None)."""
         self._quota_us, self._period_us = bandwidth_us(quota_cores)
-        owner = f"{_pid_namespace()}-{os.getpid()}-{_started(os.getpid())}"
-        self._name = f"jupiter-{owner}-{subjects.node_token(node)[:100]}"
+        self._name = f"jupiter-{owner.mark()}-{subjects.node_token(node)[:100]}"
         self._parents = parents
         self._path: Path | None = None
 
@@ -177,22 +176,8 @@ def _has_cpu(top: Path) -> bool:
 def _sweep(parent: Path) -> None:
     """Remove what agents of ours that were killed left behind."""
     for path in sorted(parent.glob("jupiter-*")):
-        owner = _OURS.match(path.name)
-        if owner and owner[1] == _pid_namespace() and _started(int(owner[2])) != owner[3]:
+        if owner.is_gone(path.name):
             _remove(path)
-
-
-def _pid_namespace() -> str:
-    """Process numbers of another container say nothing about ours."""
-    return str(Path("/proc/self/ns/pid").stat().st_ino)
-
-
-def _started(pid: int) -> str:
-    """When a process started, in the kernel's ticks: with the pid it names one process for ever."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return "gone"
 
 
 def _empty(path: Path) -> None:

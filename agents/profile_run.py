@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents import codepath
+from agents import codepath, owner
 from agents.cgroups import Cgroup
 from agents.words import ended
 from runtime import children
@@ -71,6 +71,14 @@ class ProfileRun:
             children.kill(process)  # and whatever user code started
             await process.wait()
             await child.close()
+
+
+def _sweep(scratch: Path) -> None:
+    """Make the folder, and remove from it what agents that were killed left behind."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    for path in sorted(scratch.glob("profiling-*")):
+        if owner.is_gone(path.name):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class _Child:

@@ -204,6 +204,7 @@ async def test_the_dispatchers_records_decide(own_server: EmbeddedServer, own_bu
         await until(lambda: any(beat.state == "ready" for beat in beats.values()))
         (incarnation,) = [name for name in beats if name.startswith("a-")]
         await send_to(own_bus, app, 1, a=(incarnation,))
+        await asyncio.sleep(0.5)  # the records are followed apart, so their order is nobody's promise
         await own_bus.delete_record(CONTROL, subjects.worker("n", app.name, "a"))
         await asyncio.sleep(0.5)
         assert beats[incarnation].state == "ready"

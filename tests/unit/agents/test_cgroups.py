@@ -80,9 +80,8 @@ def test_a_machine_that_does_not_allow_it_says_so(tmp_path: Path) -> None:
 
 
 def test_what_dead_agents_left_is_removed_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    namespace = Path("/proc/self/ns/pid").stat().st_ino
-    dead = tmp_path / f"jupiter-{namespace}-99999999-1-n"
-    others = [tmp_path / "jupiter-1-99999999-1-n", tmp_path / "somebody"]
+    dead = tmp_path / f"jupiter-{Path('/proc/self/ns/pid').stat().st_ino}-{NOBODY}-1-n"
+    others = [tmp_path / f"jupiter-1-{NOBODY}-1-n", tmp_path / "somebody"]
     for path in [dead, *others]:
         path.mkdir()
     kernel = Kernel(monkeypatch, ["cpu.max", "cgroup.procs"])
