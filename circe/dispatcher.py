@@ -202,7 +202,8 @@ class Dispatcher:
         self._edges.pop(name, None)
         self._mappings.pop(name, None)
         self._prepared.pop(name, None)
-        await self._bus.purge(subjects.PROFILE_STREAM, subjects.execution_profile(name, "*", "*"))
+        # Not by `subjects.execution_profile`: as a node's name the wildcard would be escaped.
+        await self._bus.purge(subjects.PROFILE_STREAM, f"jupiter.profile.exec.{name}.>")
         await self._bus.purge(subjects.STATUS_STREAM, subjects.status(name, "*", "*"))
         for stream in subjects.app_streams(name):
             await self._bus.delete_stream(stream)
