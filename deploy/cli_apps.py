@@ -34,7 +34,7 @@ def submit(
 ) -> None:
     """Run an application, or new code of one that runs, on a running Jupiter."""
     from deploy import progress
-    from deploy.submit import prepare, put, read_mapping, wait_in_place
+    from deploy.submit import find_apps, forget_bundle, prepare, put, read_mapping, wait_in_place
     from deploy.watch import Watch
     from runtime.errors import JupiterError
 
@@ -43,6 +43,7 @@ def submit(
     given = None if mapping is None else read_mapping(mapping, app)
 
     async def work(bus: Bus, _: asyncio.Event) -> dict[str, Any]:
+        before = (await find_apps(bus)).get(app.name)
         await put(bus, prepared, given)
         if not wait:
             return {"app": app.name, "digest": app.digest, "state": "submitted"}
@@ -54,6 +55,8 @@ def submit(
                 nodes = len(watch.picture.nodes)
                 text = progress.preparing(watch.picture, app, nodes, measures=given is None)[1]
                 raise JupiterError(f"{app.name} is not in place after {timeout:g} s: {text}") from None
+            if before is not None:
+                await forget_bundle(bus, before.digest)
             found = watch.picture.mapping
             places = {} if found is None else dict(found.assignment)
             return {"app": app.name, "digest": app.digest, "state": "in place", "mapping": places}

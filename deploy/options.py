@@ -48,12 +48,15 @@ def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]
     """For people."""
     from rich import box
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    if title:
+        typer.echo(title)
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    console = Console()
-    # A table that is cut at 80 columns is of no use in a log or a pipe.
-    console.print(table, width=None if console.is_terminal else 200, no_wrap=not console.is_terminal)
+    # As wide as it needs to be: a cell that is cut or folded is of no use, least of all in a log or a pipe.
+    anywhere = Console(width=10_000)
+    Console(width=Measurement.get(anywhere, anywhere.options, table).maximum).print(table)

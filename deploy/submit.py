@@ -138,10 +138,16 @@ async def delete(bus: Bus, name: str, timeout_s: float) -> None:
                 await asyncio.sleep(POLL_S)
     except TimeoutError:
         raise JupiterError(
-            f"{name} is deleted, but after {timeout_s:g} s there is still {', '.join(left)}; is the dispatcher running?"
+            f"{name} is deleted, but after {timeout_s:g} s there is still {left[0]}"
+            f"{f' and {len(left) - 1} more' if left[1:] else ''}; is the dispatcher running?"
         ) from None
-    if all(other.digest != app.digest for other in (await find_apps(bus)).values()):
-        await bus.delete_object(subjects.BUNDLES, app.digest)
+    await forget_bundle(bus, app.digest)
+
+
+async def forget_bundle(bus: Bus, digest: str) -> None:
+    """Drop a bundle that no application uses any more."""
+    if all(app.digest != digest for app in (await find_apps(bus)).values()):
+        await bus.delete_object(subjects.BUNDLES, digest)
 
 
 async def leftovers(bus: Bus, name: str) -> list[str]:
