@@ -18,12 +18,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import ParseResult
 
+from nats import errors
 from nats.aio.client import Client, Server, Srv
 from nats.aio.transport import TcpTransport
 
 from runtime.bus_core import CLOSE_GRACE_S, Core, Route
+from runtime.bus_errors import BusClosed
 from runtime.bus_objects import Objects
-from runtime.errors import TransportError
+from runtime.errors import TransportError, UsageError
 from runtime.wire import WireParser
 
 logger = logging.getLogger(__name__)
@@ -129,7 +131,12 @@ class _Client(Client):
             return False
 
     async def add_route(self, subject: str, route: Route) -> int:
-        subscription = await self.subscribe(subject)
+        try:
+            subscription = await self.subscribe(subject)
+        except errors.BadSubjectError as exc:
+            raise UsageError(f"not a subject to listen to: {subject!r}") from exc
+        except errors.ConnectionClosedError as exc:
+            raise BusClosed("the bus is closed") from exc
         sid: int = subscription._id
         self._routes[sid] = route
         return sid
@@ -152,7 +159,7 @@ class _Client(Client):
         except (Exception, asyncio.CancelledError):
             # Nobody can cancel a synchronous call: a cancellation here is a future's, taken by mistake.
             self.handler_errors += 1
-            logger.exception("the handler of %s raised; the message is gone", subject.decode())
+            logger.exception("the handler of %r raised; the message is gone", subject)
 
     def _flush_now(self) -> None:
         self._flush_planned = False

@@ -22,7 +22,7 @@ from runtime.bus_errors import (
     RequestTimeout,
     WriteBufferFull,
 )
-from runtime.message import Message, encode_acknowledgement, encode_headers, encode_publish
+from runtime.message import Message, encode_acknowledgement, encode_headers, encode_publish, text
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ Route = Callable[[bytes, bytes, bytes, bytes], None]
 Handler = Callable[[Message], None]
 
 CLOSE_GRACE_S = 2.0
+STORED_HEADER = "Nats-Sequence"
+"""On what a direct get reads from a stream, and on nothing else."""
 
 
 class Link(Protocol):
@@ -122,7 +124,7 @@ class Core:
         self._raise_if_closed()
 
         def route(name: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
-            handler(Message(name.decode(), payload, block, reply.decode()))
+            handler(Message(text(name), payload, block, text(reply)))
 
         return await self.link.add_route(subject, route)
 
@@ -149,7 +151,8 @@ class Core:
             end = self._requests.get(inbox.encode())
             if end is None or end.done():
                 return
-            if message.status:
+            # A stored message may have a status line too, of its producer's.
+            if message.status and STORED_HEADER not in message.headers:
                 end.set_result(message)
             else:
                 take(message)
@@ -277,7 +280,7 @@ class Core:
     def _on_answer(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
         request = self._requests.get(subject[self._inbox_bytes :])
         if request is not None and not request.done():
-            request.set_result(Message(subject.decode(), payload, block, reply.decode()))
+            request.set_result(Message(text(subject), payload, block, text(reply)))
 
 
 def fail(future: asyncio.Future[Any], error: BusFault) -> None:

@@ -43,12 +43,12 @@ class RequestTimeout(BusFault, TimeoutError):  # noqa: N818 - the pair of StoreT
     """No answer in time: what was asked may or may not have happened."""
 
 
-class ConnectionLost(RequestTimeout):
-    """The connection ended before the answer came: what was asked may or may not have happened."""
-
-
 class StoreTimeout(RequestTimeout):
     """No acknowledgement in time: the message may or may not be stored; store it again with the same id."""
+
+
+class ConnectionLost(StoreTimeout):
+    """The connection ended before the answer came: what was asked may or may not have happened."""
 
 
 class StoreRefused(BusFault):

@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Literal
 
+from runtime.bus_core import STORED_HEADER
 from runtime.bus_errors import (
     CONSUMER_NOT_FOUND,
     MESSAGE_NOT_FOUND,
@@ -149,7 +150,7 @@ class Streams(Stores):
         while True:
             try:
                 answer = await self.request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", API_ATTEMPT_S)
-                return None if answer.status == 404 else stored_message(answer)
+                return stored_message(answer) if STORED_HEADER in answer.headers else None
             except (NoResponders, RequestTimeout, WriteBufferFull) as exc:
                 if isinstance(exc, NoResponders) and await self.stream_state(stream) is None:
                     return None
@@ -204,7 +205,7 @@ def stored_message(answer: Message) -> StoredMessage:
     """A direct get's answer: the message with its place in headers of the server's."""
     headers = dict(answer.headers)
     subject = headers.pop("Nats-Subject")
-    sequence = int(headers.pop("Nats-Sequence"))
+    sequence = int(headers.pop(STORED_HEADER))
     timestamp_s = parse_time_s(headers.pop("Nats-Time-Stamp"))
     for name in ("Nats-Stream", "Nats-Num-Pending", "Nats-Last-Sequence", "Nats-UpTo-Sequence"):
         headers.pop(name, None)

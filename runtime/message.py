@@ -53,6 +53,11 @@ def encode_publish(subject: str, payload: bytes, headers: bytes = b"", reply: st
     return b"".join((head, headers, payload, b"\r\n"))
 
 
+def text(wire: bytes) -> str:
+    """A subject as it came: a publisher may put any bytes there, and must not stop its readers by that."""
+    return str(wire, "utf-8", "replace")
+
+
 def encode_acknowledgement(reply: str) -> bytes:
     """The protocol bytes that acknowledge one delivery: an empty message means +ACK."""
     return f"PUB {reply}  0\r\n\r\n".encode()
@@ -89,12 +94,16 @@ class Message:
 
 
 class Delivery(Message):
-    """A message of a stream, delivered by a consumer; its reply subject acknowledges it."""
+    """A message of a stream, delivered by a consumer; its reply subject acknowledges it.
+
+    It is never a status, whatever its producer wrote in the status line.
+    """
 
     __slots__ = ("_tokens",)
 
     def __init__(self, subject: str, payload: bytes, block: bytes = b"", reply: str = "") -> None:
         super().__init__(subject, payload, block, reply)
+        self.status = 0
         self._tokens: list[str] | None = None
 
     def _token(self, index: int) -> str:

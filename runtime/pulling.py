@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from runtime.message import Delivery, Message
+from runtime.message import Delivery, Message, text
 from runtime.pull import PullState
 
 if TYPE_CHECKING:
@@ -113,10 +113,10 @@ class Pull:
     def _received(self, generation: int, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
         if self._stopped:
             if reply and not self._core.closed.is_set():
-                self._core.send(reply.decode(), b"-NAK")
+                self._core.send(text(reply), b"-NAK")
             return
         now_s = self._loop.time()
-        if block[8:9] == b" ":
+        if not reply.startswith(b"$JS.ACK."):
             message = Message("", payload, block)
             left = message.headers.get("Nats-Pending-Messages")
             pending = None if left is None else int(left)
@@ -124,7 +124,7 @@ class Pull:
             self._plan_step()
             return
         self._state.delivered(generation, now_s)
-        self._handler(Delivery(subject.decode(), payload, block, reply.decode()))
+        self._handler(Delivery(text(subject), payload, block, text(reply)))
         self._plan_step()
 
     def _restart(self) -> None:

@@ -110,6 +110,9 @@ async def test_request_answers_times_out_and_finds_nobody(bus: Bus, name: str) -
 async def test_a_subject_the_server_would_close_on_is_refused(bus: Bus, subject: str) -> None:
     with pytest.raises(UsageError):
         bus.send(subject, b"")
+    if len(subject) < 1000:
+        with pytest.raises(UsageError):
+            await bus.subscribe(subject, lambda message: None)
 
 
 async def test_what_the_server_would_close_on_never_leaves(bus: Bus, name: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from runtime.bus import Bus, connect
 from runtime.bus_errors import ApiError
 from runtime.errors import UsageError
-from runtime.message import Delivery, Outgoing
+from runtime.message import Delivery, Message, Outgoing
 from runtime.server import EmbeddedServer
 from runtime.streams import ConsumerSpec, StreamSpec
 from tests.integration.waiting import DEADLINE_S, until
@@ -183,6 +183,49 @@ async def test_reset_delivers_again_at_once_what_a_dead_reader_held(server: Embe
             return state is not None and state.messages == 0
 
         await until(is_empty)
+
+
+async def test_what_a_hostile_producer_writes_is_a_message_like_others(
+    bus: Bus, server: EmbeddedServer, name: str
+) -> None:
+    await bus.ensure_stream(queue(name))
+    heard: list[Message] = []
+    await bus.subscribe(f"{name}.>", heard.append)
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b'CONNECT {"headers": true, "verbose": false}\r\n')
+    for status in (100, 404, 409, 503):
+        block = b"NATS/1.0 %d Consumer Deleted\r\nNats-Pending-Messages: 5\r\n\r\n" % status
+        writer.write(b"HPUB %s.a %d %d\r\n%s\r\n" % (name.encode(), len(block), len(block), block))
+    writer.write(b"PUB %s.\xff 1\r\nx\r\n" % name.encode())
+    await writer.drain()
+    reader = Reader(bus)
+    pull = await bus.pull(name, "reader", reader)
+    pull.want(10)
+    await reader.took(5)
+    assert (pull.trouble, [delivery.status for delivery in reader.deliveries]) == ("", [0] * 5)
+    await pull.stop()
+    await until(lambda: len(heard) == 5)
+    writer.close()
+    await writer.wait_closed()
+    assert bus.connections == 1
+
+
+async def test_a_stored_status_line_does_not_end_a_reading(bus: Bus, server: EmbeddedServer, name: str) -> None:
+    await bus.ensure_stream(StreamSpec(name=name, subjects=(f"{name}.>",), max_per_subject=1))
+    block = b"NATS/1.0 204 EOB\r\n\r\n"
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b'CONNECT {"headers": true, "verbose": false}\r\n')
+    writer.write(b"HPUB %s.a %d %d\r\n%sx\r\n" % (name.encode(), len(block), len(block) + 1, block))
+    await writer.drain()
+
+    async def is_stored() -> bool:
+        return await bus.last_message(name, f"{name}.a") is not None
+
+    await until(is_stored)
+    await bus.store(f"{name}.b", b"y")
+    assert [record.payload for record in await bus.snapshot(name, f"{name}.>")] == [b"x", b"y"]
+    writer.close()
+    await writer.wait_closed()
 
 
 # Streams.
