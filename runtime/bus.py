@@ -82,6 +82,29 @@ class _Client(Client):
         self._parser = WireParser(self._dispatch)
         self._up = asyncio.Event()
 
+    def fixed_options(self) -> dict[str, Any]:
+        """What nats-py's `connect` is given whatever the caller wants."""
+        return {
+            "error_cb": self._on_error,
+            "reconnected_cb": self._on_reconnected,
+            "reconnect_to_server_handler": _pace,
+            "reconnect_time_wait": RECONNECT_FIRST_S,
+            "max_reconnect_attempts": -1,
+            "max_outstanding_pings": 2,
+            "pending_size": 2 * self._write_bound_bytes,  # ours is the bound: `write`
+            "flusher_queue_size": 1 << 16,
+        }
+
+    async def _on_error(self, error: Exception) -> None:
+        if self.last_problem is None or not isinstance(error, OSError):
+            self.last_problem = error  # what the server said tells more than that it then hung up
+        logger.debug("nats: %s", error)
+
+    async def _on_reconnected(self) -> None:
+        self._up.set()
+        if self.core is not None:
+            self.core.connection_ready()
+
     # What runtime.bus_core.Link asks for.
     @property
     def max_payload_bytes(self) -> int:
@@ -264,29 +287,11 @@ async def connect(
 ) -> AsyncIterator[Bus]:
     """A bus that reconnects for ever once it was connected. Raises `TransportError` when the first try fails."""
     client = _Client(write_buffer_bytes)
-
-    async def on_error(error: Exception) -> None:
-        if client.last_problem is None or not isinstance(error, OSError):
-            client.last_problem = error  # what the server said tells more than that it then hung up
-        logger.debug("nats: %s", error)
-
-    async def on_reconnected() -> None:
-        client._up.set()
-        if client.core is not None:
-            client.core.connection_ready()
-
-    options: dict[str, Any] = {
+    options = {
+        **client.fixed_options(),
         "servers": url,
         "name": name,
-        "error_cb": on_error,
-        "reconnected_cb": on_reconnected,
-        "reconnect_to_server_handler": _pace,
-        "reconnect_time_wait": 0.1,
-        "max_reconnect_attempts": -1,
         "ping_interval": ping_interval_s,
-        "max_outstanding_pings": 2,
-        "pending_size": 2 * write_buffer_bytes,
-        "flusher_queue_size": 1 << 16,
         "inbox_prefix": inbox_prefix,
         "user_credentials": user_credentials,
         "nkeys_seed_str": nkey_seed,
@@ -323,7 +328,8 @@ async def _first_connection(client: _Client, options: dict[str, Any], timeout_s:
 
 async def _close(client: _Client) -> None:
     """Never raises, never hangs: a half-open socket is aborted."""
-    tasks = [client._reading_task, client._ping_interval_task, client._flusher_task, client._reconnection_task]
+    background = (client._reading_task, client._ping_interval_task, client._flusher_task, client._reconnection_task)
+    tasks = [task for task in background if task is not None]
     with contextlib.suppress(Exception):
         async with asyncio.timeout(CLOSE_GRACE_S):
             if not client.is_up:
@@ -332,4 +338,6 @@ async def _close(client: _Client) -> None:
     client._tcp.abort()
     client._up.set()  # wakes whoever waited for the connection
     client._routes.clear()
-    await asyncio.gather(*[task for task in tasks if task is not None], return_exceptions=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
