@@ -1,0 +1,247 @@
+"""Hosts mode: machines that share nothing but a network are one Jupiter, whoever joins, leaves or is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import platform
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mapper.table import NODE_LEASE_S
+from runtime import codec, subjects
+from runtime.app import App
+from runtime.bus import Bus, connect
+from runtime.mapping import BY_HAND, TaskMapping
+from runtime.message import Record
+from runtime.profiles import ExecutionProfile, LinkRow, NodeProfile
+from runtime.records import GONE, Beat, EdgeRecord
+from runtime.server import EmbeddedServer
+from tests.integration.agent_kit import PROFILE, STATUS, until, watch
+from tests.integration.cluster import REPOSITORY, Cluster, Results, live
+from tests.integration.netns import Lab, Machine, why_not
+
+EXAMPLE = REPOSITORY / "app_specific_files" / "example"
+BATCH = 25
+
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(autouse=True)
+def machines() -> None:
+    """Skips where there can be none."""
+    if reason := why_not():
+        pytest.skip(reason)
+
+
+class Site(Cluster):
+    """Jupiter's components on `home`, and an agent on every machine."""
+
+    def __init__(self, lab: Lab, server: EmbeddedServer, bus: Bus) -> None:
+        super().__init__(server, bus, Path())
+        self.lab = lab
+        self.machines: dict[str, Machine] = {}
+
+    async def run(self, machine: Machine, name: str, *argv: str) -> None:
+        self.processes[name] = await machine.start(*argv, "--server", self.server.url, "--incarnation", f"{name}-1")
+
+    async def join(self, name: str) -> None:
+        """One more machine."""
+        self.machines[name] = self.lab.machine(name)
+        await self.run(self.machines[name], f"agent-{name}", "agents", "--node", name)
+
+    async def leave(self, name: str) -> int:
+        """A machine's agent is asked to end; its exit status."""
+        return await self.machines[name].stop(self.processes[f"agent-{name}"], 40.0)
+
+    async def power_off(self) -> None:
+        """Every machine at once."""
+        for machine in self.machines.values():
+            machine.power_off()
+        await asyncio.gather(*(process.wait() for process in self.processes.values()))
+
+    async def mapping(self, app: App, after: int = 0) -> tuple[TaskMapping, int]:
+        """The mapping in force, once there is one that is newer, and its epoch."""
+        found: asyncio.Future[tuple[TaskMapping, int]] = asyncio.get_running_loop().create_future()
+
+        def take(record: Record) -> None:
+            if record.payload and record.sequence > after and not found.done():
+                found.set_result((TaskMapping.from_record(codec.decode_record(record.payload)), record.sequence))
+
+        async with (
+            asyncio.timeout(30.0),
+            self.bus.follow(subjects.CONTROL_STREAM, subjects.mapping(app.name), take),
+        ):
+            return await found
+
+    @contextlib.asynccontextmanager
+    async def load(self, app: App, name: str, per_s: float = 1000.0) -> AsyncIterator[Results]:
+        """Lines stream in while inside; each has come out on leaving, once."""
+        results, ending = Results(), asyncio.Event()
+        listening = await self.bus.subscribe(subjects.egress(app.name), results.take)
+
+        async def feed() -> int:
+            sent = 0
+            while not ending.is_set():
+                lines = [f"line {sent + n} of {name}".encode() for n in range(BATCH)]
+                await self.send(app, lines, f"{name} {sent}")
+                sent += BATCH
+                await asyncio.sleep(BATCH / per_s)
+            return sent
+
+        feeding = asyncio.create_task(feed())
+        await results.wait_for(BATCH)
+        yield results
+        await results.wait_for(results.count + 4 * BATCH)
+        ending.set()
+        sent = await feeding
+        await results.wait_for(sent)
+        await self.nothing_in_flight(app)
+        await listening.unsubscribe()
+        assert results.twice() == []
+        assert results.count == sent
+
+    async def nothing_in_flight(self, app: App) -> None:
+        async with asyncio.timeout(20.0):
+            while (state := await self.bus.stream_state(subjects.ingress_stream(app.name))) and state.messages:
+                await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def site(logs: Path, *names: str, expected: int | None = None) -> AsyncIterator[Site]:
+    """`home` with everything central, and other machines; the test itself is on home's network."""
+    with Lab(logs) as lab:
+        home = lab.machine("home")
+        with home.entered():
+            async with EmbeddedServer(host=home.address) as server, connect(server.url, name="test") as bus:
+                running = Site(lab, server, bus)
+                running.machines["home"] = home
+                await running.run(home, "dispatcher", "circe", "dispatcher")
+                await running.run(home, "gateway", "circe", "gateway")
+                await running.run(home, "mapper", "mapper", "--expect-nodes", str(expected or len(names) + 1))
+                await running.run(home, "agent-home", "agents", "--node", "home")
+                try:
+                    for name in names:
+                        await running.join(name)
+                    yield running
+                finally:
+                    await running.power_off()
+        said = {name: lab.log_of(name) for name in running.machines}
+    assert [name for name, text in said.items() if "Traceback" in text] == []
+
+
+def variant(folder: Path, before: str = "", **scripts: str) -> Path:
+    """The example with lines put before its configuration and its scripts."""
+    shutil.copytree(EXAMPLE, folder)
+    for path, lines in ((folder / "app_config.yaml", before), *((folder / f"{n}.py", t) for n, t in scripts.items())):
+        path.write_text(lines + path.read_text())
+    return folder
+
+
+def nodes_of(edges: EdgeRecord) -> dict[str, str]:
+    return {task: edges.nodes[name] for task, name in live(edges)}
+
+
+async def test_machines_that_share_only_a_network_are_one_jupiter(tmp_path: Path) -> None:
+    async with site(tmp_path, "node1", "node2") as running:
+        app = await running.submit(EXAMPLE)
+        edges = await running.wait_for_edges(app)
+        mapping, epoch = await running.mapping(app)
+        assert mapping.algorithm == "heft"
+        assert nodes_of(edges) == mapping.assignment
+        results = Results()
+        await running.bus.subscribe(subjects.egress(app.name), results.take)
+        await running.send(app, [f"{n} is a line".encode() for n in range(3000)])
+        await results.wait_for(3000)
+
+        await running.join("node3")
+        _, considered = await running.mapping(app, after=epoch)
+        await everything_is_known_of(running, app, "node3", {"home", "node1", "node2"})
+
+        async with running.load(app, "moving"):
+            await running.map(app, {**mapping.assignment, "merge": "node3"})
+        await running.bus.delete_record(subjects.CONTROL_STREAM, subjects.mapping(app.name))
+        again, _ = await running.mapping(app, after=considered + 2)
+        assert again.algorithm != BY_HAND
+        assert results.twice() == []
+
+
+async def everything_is_known_of(running: Site, app: App, node: str, others: set[str]) -> None:
+    """What a mapping was made from: the node itself, its links to and fro, and what every task takes there."""
+    bus = running.bus
+    async with (
+        watch(bus, PROFILE, "jupiter.profile.node.*", NodeProfile.from_record) as nodes,
+        watch(bus, PROFILE, "jupiter.profile.link.*", LinkRow.from_record) as rows,
+        watch(bus, PROFILE, f"jupiter.profile.exec.{app.name}.*.{node}", ExecutionProfile.from_record) as _,
+    ):
+        await until(lambda: node in nodes and rows.keys() >= {node, *others}, 5.0)
+        assert nodes[node].host == node != platform.node()
+        assert others <= rows[node].links.keys()
+        assert all(node in rows[other].links for other in others)
+        profiles = await bus.snapshot(PROFILE, subjects.execution_profile(app.name, "*", node))
+        read = [ExecutionProfile.from_record(codec.decode_record(each.payload or b"")) for each in profiles]
+        assert {each.task for each in read if each.digest == app.digest} == set(app.graph.tasks)
+
+
+async def test_a_machine_that_leaves_or_is_cut_off_loses_nothing(tmp_path: Path) -> None:
+    folder = variant(
+        tmp_path / "spread",
+        "jupiter_config: {task_mapper: throughput}\nnode_map: {home: home, node1: node1, node2: node2, node3: node3}\n",
+    )
+    async with site(tmp_path, "node1", "node2", "node3") as running:
+        app = await running.submit(folder)
+        edges = await running.wait_for_edges(app)
+        assert "home" not in nodes_of(edges).values(), "the node map keeps tasks away from it"
+        assert len(set(nodes_of(edges).values())) > 1
+
+        leaver = nodes_of(edges)["merge"]
+        async with running.load(app, "leaving"):
+            leaving = asyncio.create_task(running.leave(leaver))
+            edges = await running.wait_for_edges(app, lambda edges: leaver not in nodes_of(edges).values())
+            assert await leaving == 0
+
+        lost = nodes_of(edges)["merge"]
+        async with running.load(app, "cut") as results:
+            running.lab.unplug(running.machines[lost])
+            started_s = asyncio.get_running_loop().time()
+            after = await running.wait_for_edges(app, lambda edges: lost not in nodes_of(edges).values())
+            moved_s = asyncio.get_running_loop().time() - started_s
+            print(f"moved away from {lost} in {moved_s:.1f} s")
+            assert moved_s < NODE_LEASE_S + 6.0
+            await results.wait_for(results.count + 100)
+            # It comes back with workers that still hold items of long ago.
+            running.lab.plug_in(running.machines[lost])
+            cut_off = [name for _, name in live(edges) if name not in after.incarnations()]
+            async with watch(running.bus, STATUS, subjects.status(app.name, "*", "*"), Beat.from_record) as beats:
+                await until(lambda: all(name in beats and beats[name].state == GONE for name in cut_off), 30.0)
+
+
+async def test_a_task_that_one_machine_alone_can_run_waits_for_it(tmp_path: Path) -> None:
+    needy = (
+        "import platform\nif platform.node() != 'node2':\n    raise RuntimeError('no screen on ' + platform.node())\n"
+    )
+    async with (
+        site(tmp_path, "node1") as running,
+        watch(running.bus, STATUS, "jupiter.status.*.summary.*", Beat.from_record) as beats,
+        watch(running.bus, STATUS, "jupiter.status.*.mapper.*", Beat.from_record) as mapper,
+    ):
+        app = await running.submit(variant(tmp_path / "needy", summary=needy))
+        await until(lambda: any("cannot map" in beat.message for beat in mapper.values()), 20.0)
+        assert {beat.node: beat.state for beat in beats.values()} == {"home": "failed", "node1": "failed"}
+
+        await running.join("node2")
+        edges = await running.wait_for_edges(app)
+        assert nodes_of(edges)["summary"] == "node2"
+        mapping, _ = await running.mapping(app)
+
+        async with running.load(app, "before"):
+            by_hand = {**mapping.assignment, "summary": "node1"}
+            await running.bus.put_record(subjects.mapping(app.name), json.dumps(by_hand).encode())
+            said = await until(
+                lambda: [b.message for n, b in beats.items() if b.node == "node1" and n.startswith("summary-")]
+            )
+            assert "summary.py:3: loading task 'summary' raised RuntimeError: no screen on node1" in said[0]
