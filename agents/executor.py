@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from agents import codepath
 from agents.bundles import Bundles
 from agents.cgroups import Cgroup
-from agents.plan import Backoff, Kind, Place, Running, Start, Stop, plan
+from agents.plan import Backoff, Kind, Place, Running, Start, Stop, pause_s, plan
 from agents.words import ended
 from runtime import children, codec, subjects
 from runtime.bus import Bus
@@ -99,34 +99,31 @@ class Executor:
         """Keep running what is desired, until cancelled; called once the records that exist were fed."""
         while True:
             self._wake.clear()
-            self._act()
+            now_s = self._clock()
+            self._act(now_s)
             try:
-                async with asyncio.timeout(self._pause_s()):
+                async with asyncio.timeout(pause_s(self._backoffs.values(), now_s)):
                     await self._wake.wait()
             except TimeoutError:
                 pass
 
     async def drain(self) -> None:
-        """Stop every worker, each with its grace, and wait until they have ended."""
+        """Stop every worker, each with its grace, and wait until they have ended; none is started any more."""
+        self._desired.clear()
         for worker in self._workers.values():
             self._stop(worker)
         if self._lives:
             await asyncio.wait(self._lives)
 
-    def _act(self) -> None:
+    def _act(self, now_s: float) -> None:
         running = [worker.running() for worker in self._workers.values()]
-        actions = plan(self._desired.values(), running, self._edges, self._backoffs, self._clock())
+        actions = plan(self._desired.values(), running, self._edges, self._backoffs, now_s)
         for action in actions:
             match action:
                 case Start(wanted):
                     self._start(wanted)
                 case Stop(incarnation):
                     self._stop(self._workers[incarnation])
-
-    def _pause_s(self) -> float | None:
-        """Until the next worker that crashed may be started again."""
-        waiting = [each.until_s - self._clock() for each in self._backoffs.values()]
-        return min((pause_s for pause_s in waiting if pause_s > 0), default=None)
 
     def _start(self, wanted: DesiredWorker) -> None:
         worker = _Worker(wanted, f"{wanted.task}-{self._new_id()}", self._clock())

@@ -91,6 +91,14 @@ def plan(
     return starts + stops
 
 
+def pause_s(backoffs: Iterable[Backoff], now_s: float) -> float | None:
+    """Until the next place may have its worker again, as seen by the plan made at `now_s`; None for never.
+
+    With a later clock than the plan's, a pause that has just run out would be taken for none at all.
+    """
+    return min((each.until_s - now_s for each in backoffs if each.until_s > now_s), default=None)
+
+
 def _missing(wanted: DesiredWorker, found: list[Running]) -> int:
     return max(0, wanted.replicas - sum(worker.digest == wanted.digest for worker in found))
 

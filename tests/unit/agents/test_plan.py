@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.plan import HEALTHY_AFTER_S, LONGEST_DELAY_S, Backoff, Running, Start, Stop, plan
+from agents.plan import HEALTHY_AFTER_S, LONGEST_DELAY_S, Backoff, Running, Start, Stop, pause_s, plan
 from runtime.records import DesiredWorker, EdgeRecord
 
 TASKS = ("a", "b")
@@ -90,3 +90,13 @@ def test_the_pause_doubles_up_to_a_bound_and_a_long_life_forgives() -> None:
     assert delays[:4] == [0.1, 0.2, 0.4, 0.8]
     assert delays[-1] == LONGEST_DELAY_S
     assert backoff.after_crash(lived_s=HEALTHY_AFTER_S, now_s=0.0).delay_s == 0.1
+
+
+@given(st.floats(0, 1e6), st.lists(st.floats(0, 1e6), max_size=4))
+def test_a_start_that_is_put_off_is_never_forgotten(now_s: float, ends_s: list[float]) -> None:
+    backoffs = {("app", f"t{index}", "new"): Backoff(1.0, until_s) for index, until_s in enumerate(ends_s)}
+    put_off = [
+        wanted(kind[1]) for kind, each in backoffs.items() if not plan([wanted(kind[1])], [], {}, backoffs, now_s)
+    ]
+    pause = pause_s(backoffs.values(), now_s)
+    assert (pause is None) == (not put_off)
