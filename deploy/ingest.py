@@ -136,7 +136,7 @@ class Sender:
     def _outgoing(self, position: int, item: bytes) -> Outgoing:
         limit_bytes = self._bus.link.max_payload_bytes - HEADER_BYTES
         if len(item) > limit_bytes:
-            raise UsageError(
+            raise JupiterError(
                 f"input {position} has {len(item)} bytes and the server takes {limit_bytes}; cut the input smaller"
             )
         return Outgoing(self._subject, item, {subjects.MESSAGE_ID_HEADER: f"{self._invocation}-{position}"})

@@ -1,13 +1,15 @@
 """How far the input may be read ahead of what has ended. Pure; the clock comes in.
 
-Reading stays about two seconds ahead: enough that the pipeline is never short of work, and little enough that
+Reading stays a second or two ahead: enough that the pipeline is never short of work, and little enough that
 what is in flight at Ctrl-C can be finished.
 """
 
 from __future__ import annotations
 
-AHEAD_S = 2.0
+AHEAD_S = 1.5
 AT_LEAST = 64
+RISE = 0.2
+"""Of the way to a higher rate, per look: inputs end in bursts, and one burst is no rate."""
 FADE = 0.97
 """Per look: a pause of a few looks is no reason to begin from the smallest lead again."""
 
@@ -27,6 +29,7 @@ class Lead:
         if elapsed_s <= 0:
             return
         rate_per_s = (ended - self._ended) / elapsed_s
-        self._rate_per_s = max(rate_per_s, self._rate_per_s * FADE)
+        rise = RISE * (rate_per_s - self._rate_per_s)
+        self._rate_per_s = self._rate_per_s + rise if rise > 0 else self._rate_per_s * FADE
         self._ended, self._now_s = ended, now_s
         self.items = max(AT_LEAST, int(self._rate_per_s * AHEAD_S))

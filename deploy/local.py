@@ -18,7 +18,7 @@ from pathlib import Path
 from circe.layout import system_streams
 from deploy.nodes import LocalNode
 from deploy.submit import find_apps
-from deploy.supervisor import Component, Supervisor
+from deploy.supervisor import FIRST_PAUSE_S, HEALTHY_S, LONGEST_PAUSE_S, Component, Supervisor
 from runtime import codec, subjects
 from runtime.bus import Bus, connect
 from runtime.errors import TransportError
@@ -69,6 +69,8 @@ async def local_jupiter(service: Service, plan: LocalPlan, say: Callable[[str], 
         ):
             supervisor = Supervisor(service, _Obituaries(bus).on_gone, say)
             local = LocalJupiter(bus, server, supervisor)
+            ending = asyncio.Event()
+            service.start("nats-server", _keep_server(server, ending, say), may_finish=True)
             try:
                 for component in components(plan, server.url, cache):
                     supervisor.keep(component)
@@ -76,9 +78,25 @@ async def local_jupiter(service: Service, plan: LocalPlan, say: Callable[[str], 
                 await asyncio.gather(*(bus.ensure_stream(spec) for spec in system_streams()))
                 yield local
             finally:
+                ending.set()
                 await supervisor.stop(local.grace_s)
     finally:
         shutil.rmtree(cache, ignore_errors=True)
+
+
+async def _keep_server(server: EmbeddedServer, ending: asyncio.Event, say: Callable[[str], None]) -> None:
+    """Start the server again, on its port and store, when it dies: everybody reconnects and nothing is lost."""
+    loop = asyncio.get_running_loop()
+    pause_s = FIRST_PAUSE_S
+    while True:
+        started_s = loop.time()
+        status = await server.wait()
+        if ending.is_set():
+            return
+        say(f"nats-server ended with status {status}; starting it again")
+        pause_s = FIRST_PAUSE_S if loop.time() - started_s > HEALTHY_S else min(LONGEST_PAUSE_S, 2 * pause_s)
+        await asyncio.sleep(pause_s)
+        await server.restart()
 
 
 def components(plan: LocalPlan, url: str, cache: Path) -> list[Component]:

@@ -8,6 +8,7 @@ bounded by what the sender lets run ahead, not here, because the result everybod
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -21,10 +22,13 @@ from deploy.reorder import Reorder
 from runtime import subjects
 from runtime.app import App
 from runtime.bus import Bus
+from runtime.bus_errors import BusFault
 from runtime.codec import CODECS
 from runtime.errors import JupiterError, UsageError
 from runtime.message import Delivery
 from runtime.pulling import Pull
+
+logger = logging.getLogger(__name__)
 
 WINDOW = 2048
 LOOK_AGAIN_S = 1.0
@@ -110,7 +114,7 @@ class ResultReader:
         self._moved = asyncio.Event()
         self._pull: Pull | None = None
         self._undo: Callable[[], None] | None = None
-        self._reset: asyncio.Task[object] | None = None
+        self._reset: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self.written_count = 0
         self.first_arrival_s: float | None = None
@@ -124,6 +128,7 @@ class ResultReader:
         if state is None:
             raise JupiterError(f"application {self._app.name} has no results to read; was it deleted?")
         self._reorder = Reorder(self._places, state.ack_floor_stream_sequence)
+        await self._again()
         self._pull = await self._bus.pull(stream, consumer, self._on_delivery)
         self._undo = self._bus.on_reconnect(self._on_reconnect)
         self._pull.want(WINDOW)
@@ -140,7 +145,8 @@ class ResultReader:
 
     def _on_delivery(self, delivery: Delivery) -> None:
         task, _, item_id = delivery.subject[self._prefix :].partition(".")
-        root = int(delivery.headers.get(subjects.INPUT_HEADER, "0"))
+        given = delivery.headers.get(subjects.INPUT_HEADER, "")
+        root = int(given) if given.isdigit() else 0
         sequence = delivery.stream_sequence
         stored = Stored(sequence, task, item_id, delivery.payload, delivery.reply)
         if self._reorder.take(sequence, root, item_id, task, stored):
@@ -155,10 +161,14 @@ class ResultReader:
         self._moved.set()
 
     def _on_reconnect(self) -> None:
-        """What was on its way to us is lost: have it delivered again now, not after the consumer's time-out."""
-        stream = subjects.egress_stream(self._app.name)
-        reset = self._bus.reset_consumer(stream, subjects.RESULTS_CONSUMER)
-        self._reset = asyncio.create_task(reset, name="results again")
+        self._reset = asyncio.create_task(self._again(), name="results again")
+
+    async def _again(self) -> None:
+        """Have delivered now, not after the consumer's time-out, what was on its way to us or to a reader before."""
+        try:
+            await self._bus.reset_consumer(subjects.egress_stream(self._app.name), subjects.RESULTS_CONSUMER)
+        except BusFault as error:
+            logger.warning("results that were under way come again later: %s", error)
 
     async def settle(self) -> Look:
         """Write what may be written now."""

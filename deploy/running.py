@@ -148,7 +148,9 @@ async def _run(
             show.say(progress.placed(watch.picture))
 
             def flowing(stream: Stream) -> None:
-                show.show("flowing", progress.flowing(figures, stream.rate_per_s, is_full=stream.is_full))
+                rate_per_s, is_full = stream.rate_per_s, stream.is_full
+                line = progress.flowing(figures, rate_per_s, is_full=is_full, trouble=stream.trouble)
+                show.show("flowing", line)
 
             await Stream(local.bus, app, plan.stream, figures, flowing).run(service.stopping)
             await _last_beats(watch)

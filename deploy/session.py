@@ -13,6 +13,9 @@ from runtime.service import Service
 
 ResultT = TypeVar("ResultT")
 
+CONNECT_S = 2.0
+"""Somebody waits for the answer, and a server that is there answers in milliseconds."""
+
 
 class _Box(Generic[ResultT]):
     """What the work returned or raised."""
@@ -46,7 +49,7 @@ def connected(
     """What `work` returns; None when it is endless by nature and Ctrl-C ended it."""
 
     async def visit(running: Service) -> ResultT | None:
-        async with connect(server, name="jupiter") as bus:
+        async with connect(server, name="jupiter", connect_timeout_s=CONNECT_S) as bus:
             working = asyncio.ensure_future(work(bus, running.stopping))
             stopping = asyncio.ensure_future(running.stopping.wait())
             try:

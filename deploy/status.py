@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import asdict
 from typing import Any
@@ -13,6 +14,9 @@ from runtime.bus import Bus
 from runtime.network import HOME
 from runtime.profiles import LinkRow, NodeProfile
 from runtime.records import READY, Beat
+
+UNREADABLE = (ValueError, KeyError, TypeError)
+"""Of a record: it is not one of ours."""
 
 
 async def app_status(bus: Bus, app: App) -> dict[str, Any]:
@@ -96,8 +100,9 @@ async def nodes(bus: Bus) -> list[dict[str, Any]]:
     now_s = time.time()
     found = []
     for record in await bus.snapshot(subjects.PROFILE_STREAM, "jupiter.profile.node.*"):
-        profile = NodeProfile.from_record(codec.decode_record(record.payload or b""))
-        found.append({**profile.to_record(), "age_s": round(max(0.0, now_s - record.timestamp_s), 3)})
+        with contextlib.suppress(*UNREADABLE):
+            profile = NodeProfile.from_record(codec.decode_record(record.payload or b""))
+            found.append({**profile.to_record(), "age_s": round(max(0.0, now_s - record.timestamp_s), 3)})
     return sorted(found, key=lambda node: (node["node"] != HOME, node["node"]))
 
 
@@ -106,10 +111,11 @@ async def links(bus: Bus) -> list[dict[str, Any]]:
     now_s = time.time()
     found = []
     for record in await bus.snapshot(subjects.PROFILE_STREAM, "jupiter.profile.link.*"):
-        row = LinkRow.from_record(codec.decode_record(record.payload or b""))
-        age_s = round(max(0.0, now_s - record.timestamp_s), 3)
-        for target, link in row.links.items():
-            found.append({"source": row.source, "target": target, **asdict(link), "age_s": age_s})
+        with contextlib.suppress(*UNREADABLE):
+            row = LinkRow.from_record(codec.decode_record(record.payload or b""))
+            age_s = round(max(0.0, now_s - record.timestamp_s), 3)
+            for target, link in row.links.items():
+                found.append({"source": row.source, "target": target, **asdict(link), "age_s": age_s})
     return sorted(
         found, key=lambda link: (link["source"] != HOME, link["source"], link["target"] != HOME, link["target"])
     )

@@ -15,9 +15,9 @@ from deploy.lead import Lead
 from deploy.positions import Counted, Positions
 from deploy.report import Figures
 from deploy.results import Look, Output, ResultReader
-from runtime import subjects
 from runtime.app import App
 from runtime.bus import Bus
+from runtime.bus_errors import NoResponders, RequestTimeout
 from runtime.errors import JupiterError
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,9 @@ class Stream:
     def __init__(self, bus: Bus, app: App, plan: StreamPlan, figures: Figures, show: Callable[[Stream], None]) -> None:
         self.figures = figures
         self.is_full = False
+        """The ingress takes nothing more at the moment."""
+        self.trouble = ""
+        """Why the server does not answer at the moment; empty while it does."""
         self._bus = bus
         self._app = app
         self._plan = plan
@@ -56,8 +59,6 @@ class Stream:
         self._moved = asyncio.Event()
         self._held_bytes = 0
         self._looked_s = self._loop.time()
-        self._base = 0
-        """The last sequence of the ingress before us."""
 
     @property
     def rate_per_s(self) -> float:
@@ -67,13 +68,12 @@ class Stream:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until the input is exhausted and all of it ended, or until stopped and drained."""
-        ingress = await self._bus.stream_state(subjects.ingress_stream(self._app.name))
-        self._base = 0 if ingress is None else ingress.last_sequence
-        places = Counted(self._base) if self._plan.source is None else self._positions
+        # Without an input of our own, every input there ever was counts: the ingress was made for this run.
+        places = Counted(0) if self._plan.source is None else self._positions
         output = Output(self._plan.output)
         try:
-            async with ResultReader(self._bus, self._app, places, output) as reader, self._feeding(stopping) as feeding:
-                while not self._has_ended(await self._look(reader), feeding):
+            async with ResultReader(self._bus, self._app, places, output) as reader, self._feeding() as feeding:
+                while not self._has_ended(await self._try_look(reader), feeding):
                     if stopping.is_set() or _has_failed(feeding):
                         await self._drain(reader, feeding)
                         break
@@ -84,7 +84,7 @@ class Stream:
             output.close()
 
     @contextlib.asynccontextmanager
-    async def _feeding(self, stopping: asyncio.Event) -> AsyncIterator[asyncio.Task[None] | None]:
+    async def _feeding(self) -> AsyncIterator[asyncio.Task[None] | None]:
         """The task that reads and sends the input; None when others do."""
         if self._plan.source is None:
             yield None
@@ -129,12 +129,23 @@ class Stream:
             return 0
         return self._lead.items - (self._positions.sent_count - self.figures.ended)
 
+    async def _try_look(self, reader: ResultReader) -> Look | None:
+        """A look, or None while the server is away: it comes back, and so does everything under way."""
+        try:
+            look = await self._look(reader)
+        except (RequestTimeout, NoResponders) as error:
+            self.trouble = str(error)
+            self._show(self)
+            return None
+        self.trouble = ""
+        return look
+
     async def _look(self, reader: ResultReader) -> Look:
         """Write what may be written, and see how far everything is."""
         stored = self._positions.stored_count  # before we look: what is stored meanwhile has not ended
         look = await reader.settle()
         if self._plan.source is None:
-            stored = look.last_sequence - self._base
+            stored = look.last_sequence
         else:
             self._positions.forget(look.first_sequence)
         now_s = self._loop.time()
@@ -157,8 +168,8 @@ class Stream:
         self._show(self)
         return look
 
-    def _has_ended(self, look: Look, feeding: asyncio.Task[None] | None) -> bool:
-        if feeding is None or not feeding.done() or _has_failed(feeding):
+    def _has_ended(self, look: Look | None, feeding: asyncio.Task[None] | None) -> bool:
+        if look is None or feeding is None or not feeding.done() or _has_failed(feeding):
             return False
         return self._positions.floor(look.first_sequence) > self._positions.sent_count
 
@@ -172,15 +183,15 @@ class Stream:
         if feeding is not None:
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
-        look = None
+        look, last = None, None
         try:
             async with asyncio.timeout(self._plan.drain_s):
                 await self._sender.finish()
-                look = await self._look(reader)
-                last = look.last_sequence
-                while look.first_sequence <= last:
-                    await asyncio.sleep(LOOK_S)
-                    look = await self._look(reader)
+                while look is None or last is None or look.first_sequence <= last:
+                    look = await self._try_look(reader)
+                    if last is None and look is not None:
+                        last = look.last_sequence
+                    await asyncio.sleep(0 if last is None else LOOK_S)
         except TimeoutError:
             left = "some" if look is None else f"{look.unfinished:,}"
             raise JupiterError(

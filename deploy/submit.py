@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from runtime.bundle import Bundle
 from runtime.bus import Bus
 from runtime.errors import JupiterError, UsageError
 from runtime.mapping import TaskMapping
+
+logger = logging.getLogger(__name__)
 
 OBJECTIVES = ("period", "makespan")
 FAILURES_AT_MOST = 3
@@ -122,8 +125,11 @@ async def find_apps(bus: Bus) -> dict[str, App]:
     if await bus.stream_state(subjects.CONTROL_STREAM) is None:
         return apps
     for record in await bus.snapshot(subjects.CONTROL_STREAM, subjects.app("*")):
-        if record.payload is not None:
-            app = App.from_record(codec.decode_record(record.payload))
+        try:
+            app = App.from_record(codec.decode_record(record.payload or b""))
+        except (ValueError, KeyError, TypeError) as error:
+            logger.warning("the application record %s cannot be read: %s", record.subject, error)
+        else:
             apps[app.name] = app
     return dict(sorted(apps.items()))
 

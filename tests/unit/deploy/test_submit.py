@@ -1,0 +1,92 @@
+"""Applications and mappings as they are read before anything is sent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deploy import dead
+from deploy.submit import FAILURES_AT_MOST, hopeless, prepare, read_mapping
+from deploy.watch import Picture
+from runtime.errors import AppError, UsageError
+from runtime.records import Beat
+
+EXAMPLE = Path(__file__).parents[3] / "app_specific_files" / "example"
+TASKS = ("split", "count", "length", "merge", "summary")
+
+
+def test_what_was_asked_for_is_part_of_the_code_that_is_sent() -> None:
+    plain, other = prepare(EXAMPLE), prepare(EXAMPLE, "throughput", "makespan")
+    assert (other.app.mapper, other.app.objective) == ("throughput", "makespan")
+    assert plain.app.digest != other.app.digest
+    assert plain.app.digest == prepare(EXAMPLE).app.digest == plain.bundle.digest
+
+
+def test_an_application_that_is_none() -> None:
+    with pytest.raises(AppError, match="does not exist"):
+        prepare(EXAMPLE / "nothing")
+
+
+def written(tmp_path: Path, value: object) -> Path:
+    path = tmp_path / "mapping.json"
+    path.write_text(json.dumps(value))
+    return path
+
+
+def test_a_mapping_as_jupiter_writes_it_and_as_we_do(tmp_path: Path) -> None:
+    app = prepare(EXAMPLE).app
+    places = dict.fromkeys(TASKS, "node1")
+    for value in (places, {**places, "other": "node2"}, {"mapping": places, "digest": "old", "algorithm": "heft"}):
+        mapping = read_mapping(written(tmp_path, value), app, ["home", "node1"])
+        assert (mapping.assignment, mapping.digest, mapping.algorithm) == (places, "", "given")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"split": "node1"}, "names no node for count, length, merge, summary"),
+        (dict.fromkeys(TASKS, "node9"), "puts split on node9, but the nodes are home, node1"),
+        ({"split": 1}, "is no mapping"),
+        ([1], "is no mapping"),
+    ],
+)
+def test_a_mapping_that_cannot_be_obeyed(tmp_path: Path, value: object, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        read_mapping(written(tmp_path, value), prepare(EXAMPLE).app, ["home", "node1"])
+
+
+def test_a_task_that_never_starts_is_not_waited_for() -> None:
+    app = prepare(EXAMPLE).app
+    picture = Picture("example")
+    for number in range(FAILURES_AT_MOST):
+        assert hopeless(picture, app) == ""
+        name = f"merge-{number}"
+        picture.failures["merge", name] = Beat(
+            app="example",
+            task="merge",
+            incarnation=name,
+            node="node1",
+            state="failed",
+            digest=app.digest,
+            message="no x",
+        )
+    assert hopeless(picture, app) == "task merge cannot start on node1: no x"
+    assert hopeless(picture, app.with_digest("newer")) == ""
+
+
+@pytest.mark.parametrize(
+    ("kept", "payload"),
+    [
+        ({"text": "grün"}, "grün".encode()),
+        ({"base64": "/w=="}, b"\xff"),
+        ({"base64": "no!"}, None),
+        ({"left_out": "too large"}, None),
+        ({"left": {"text": "a"}, "right": {"text": "b"}}, None),
+        ({"text": {"text": "a"}}, None),
+        (None, None),
+    ],
+)
+def test_only_an_input_that_was_kept_can_be_sent_again(kept: object, payload: bytes | None) -> None:
+    assert dead.original(kept) == payload
