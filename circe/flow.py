@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from circe.credit import ReceiverLedger
+from circe.credit import WINDOW, Amount, ReceiverLedger
 from circe.join import Absent, Fired, Join, Late
 from circe.outbox import MAX_FRAME_PARTS, Outbox, SendFrame
 from circe.outputs import Addressed, Output, address
@@ -21,8 +21,6 @@ from runtime.item import Control, Frame, Part, Report
 from runtime.network import HOME
 from runtime.records import EdgeRecord, Held
 
-WINDOW_PARTS = 1024
-"""Credit of a sender beyond what was consumed."""
 DEAD = "dead letter"
 
 
@@ -75,7 +73,7 @@ class Flow:
         task: str,
         incarnation: str,
         draw: Callable[[], int],
-        window: int = WINDOW_PARTS,
+        window: Amount = WINDOW,
         frame_parts: int = MAX_FRAME_PARTS,
     ) -> None:
         self.task = graph.tasks[task]
@@ -126,9 +124,10 @@ class Flow:
         ledger = self._ledgers.get(frame.sender)
         if ledger is None:
             ledger = self._ledgers[frame.sender] = ReceiverLedger(self._window)
-        ledger.receive(frame.position, len(frame.parts))
+        size_bytes = sum(len(part.payload) for part in frame.parts if part.payload is not None)
+        ledger.receive(Amount(frame.position, frame.position_bytes), Amount(len(frame.parts), size_bytes))
         if frame.number == 0:
-            self._controls.append(SendControl(frame.sender, Control(self.incarnation, ledger.granted, [])))
+            self._controls.append(SendControl(frame.sender, Control(self.incarnation, *ledger.granted, [])))
             return
         if not self._seen.setdefault(frame.sender, Seen()).is_new(frame.number):
             self.counts["dropped.repeated"] += len(frame.parts)
@@ -152,7 +151,7 @@ class Flow:
         if part.payload is None:
             self._pass_on(frame.head, part, part.mid, part.reason)
             return
-        ledger.held += 1
+        ledger.hold(len(part.payload))
         job = Job(
             frame.head,
             part.root,
@@ -193,7 +192,7 @@ class Flow:
     def control(self, control: Control) -> None:
         """Credit from a child, or word from a head about roots that are over."""
         if control.granted is not None:
-            self._outbox.grant(control.sender, control.granted)
+            self._outbox.grant(control.sender, Amount(control.granted, control.granted_bytes))
         if control.over:
             self._drop(control.sender, {root: attempt for root, attempt, _ in control.over})
 
@@ -282,7 +281,7 @@ class Flow:
         del self._open[id(job)]
         ledger = self._ledgers.get(job.sender) if job.sender is not None else None
         if ledger is not None and job.sender is not None:
-            ledger.held -= 1
+            ledger.release(len(job.inputs))  # a job with a sender has one payload
             self._grant(job.sender, ledger)
 
     def _send(self, child: str, head: str, part: Part) -> int:
@@ -299,7 +298,7 @@ class Flow:
     def _grant(self, sender: str, ledger: ReceiverLedger) -> None:
         granted = ledger.due()
         if granted is not None:
-            self._controls.append(SendControl(sender, Control(self.incarnation, granted, [])))
+            self._controls.append(SendControl(sender, Control(self.incarnation, *granted, [])))
 
     # ---- what goes out
 

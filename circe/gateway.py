@@ -57,7 +57,6 @@ class AppGateway:
         self._resets: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._pulse = Pulse(self._loop.time())
-        self._started_s: dict[int, float] = {}
         self._turn_planned = False
         self._prefix = subjects.ingress(app.name) + "."
 
@@ -154,13 +153,13 @@ class AppGateway:
             kept or None,
             task,
             delivery.reply,
+            self._loop.time(),
         )
         if not self.head.takes(task):
             burying = asyncio.create_task(self._bury(item), name=f"bury {item.item_id}")
             self._background.add(burying)
             burying.add_done_callback(self._background.discard)
             return
-        self._started_s.setdefault(sequence, self._loop.time())
         self.head.take(item)
         self._turn_soon()
 
@@ -187,7 +186,7 @@ class AppGateway:
 
     def _turn(self) -> None:
         self._turn_planned = False
-        self._carry_out(self.head.poll())
+        self._carry_out(self.head.poll(self._loop.time()))
         if self._pull is not None:
             self._pull.want(self.head.room)
 
@@ -200,11 +199,10 @@ class AppGateway:
                     outgoing.append((subjects.inbox(app, task, incarnation), frames.encode_frame(frame)))
                 case SendControl(incarnation, control):
                     outgoing.append((subjects.credit(app, incarnation), frames.encode_control(control)))
-                case Acknowledge(sequences, tokens):
+                case Acknowledge(_, tokens, latencies_s):
                     self._bus.acknowledge(tokens)
-                    now_s = self._loop.time()
-                    for sequence in sequences:
-                        self._pulse.add(now_s - self._started_s.pop(sequence, now_s))
+                    for latency_s in latencies_s:
+                        self._pulse.add(latency_s)
         if outgoing and not self._bus.send_many(outgoing):
             self.head.counts["dropped.write_buffer"] += len(outgoing)
 
@@ -266,7 +264,7 @@ class AppGateway:
             digest=self._app.digest,
             connections=self._bus.connections,
             counts={**self.head.counts, "resent": self.head.resent},
-            rates={**rates, "in_flight": self.head.in_flight},
+            rates={**rates, "in_flight": self.head.in_flight, "window": self.head.window},
             latencies_s=latencies_s,
         )
         subject = subjects.status(self._app.name, HOME, self._incarnation)

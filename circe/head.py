@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from circe.flow import WINDOW_PARTS, SendControl
+from circe.credit import WINDOW, Amount
+from circe.flow import SendControl
 from circe.lineage import Entry, Lineage, Outgoing
 from circe.outbox import MAX_FRAME_PARTS, Outbox, SendFrame
 from circe.outputs import NOT_CHOSEN
+from circe.window import Window
 from runtime.item import Control, Report
 from runtime.network import HOME
 from runtime.records import Beat, EdgeRecord
@@ -29,6 +31,7 @@ class Input(NamedTuple):
     """The one entry task it is for; None for all of them."""
     token: str
     """What acknowledges it."""
+    taken_s: float = 0.0
 
 
 class Acknowledge(NamedTuple):
@@ -36,6 +39,8 @@ class Acknowledge(NamedTuple):
 
     sequences: list[int]
     tokens: list[str]
+    latencies_s: list[float]
+    """From taken to ended."""
 
 
 class Head:
@@ -48,7 +53,7 @@ class Head:
         *,
         max_items: int,
         max_bytes: int,
-        window: int = WINDOW_PARTS,
+        window: Amount = WINDOW,
         frame_parts: int = MAX_FRAME_PARTS,
     ) -> None:
         self.incarnation = incarnation
@@ -57,9 +62,9 @@ class Head:
         self._outbox = Outbox(incarnation, HOME, window, frame_parts)
         self._entries: tuple[str, ...] = ()
         self._fed: tuple[str, ...] = ()
-        self._max_items = max_items
+        self._in_flight = Window(max_items)
         self._max_bytes = max_bytes
-        self._tokens: dict[int, tuple[str, int]] = {}
+        self._inputs: dict[int, Input] = {}
         self._bytes = 0
         self._live = False
         self._controls: list[SendControl] = []
@@ -68,6 +73,11 @@ class Head:
     @property
     def in_flight(self) -> int:
         return len(self._lineage)
+
+    @property
+    def window(self) -> int:
+        """How many inputs it would keep in flight now."""
+        return self._in_flight.size
 
     @property
     def resent(self) -> int:
@@ -84,7 +94,7 @@ class Head:
         """How many more inputs it takes now."""
         if not self._live or self._outbox.blocked or self._bytes >= self._max_bytes:
             return 0
-        return max(0, self._max_items - len(self._lineage))
+        return max(0, self._in_flight.size - len(self._lineage))
 
     def follow(self, edges: EdgeRecord) -> None:
         """A newer edge record."""
@@ -96,10 +106,10 @@ class Head:
     def take(self, item: Input) -> None:
         """An input was read. One that is in flight already only renews what acknowledges it."""
         if item.sequence in self._lineage:
-            self._tokens[item.sequence] = (item.token, self._tokens[item.sequence][1])
+            self._inputs[item.sequence] = self._inputs[item.sequence]._replace(token=item.token)
             self.counts["delivered_again"] += 1
             return
-        self._tokens[item.sequence] = (item.token, len(item.payload))
+        self._inputs[item.sequence] = item
         self._bytes += len(item.payload)
         self.counts["in"] += 1
         self._queue(self._lineage.start(item.sequence, item.item_id, self._addressed(item), item.headers))
@@ -127,7 +137,7 @@ class Head:
         outgoing, over = self._lineage.beat(beat, waiting)
         self._queue(outgoing)
         if over:
-            self._controls.append(SendControl(beat.incarnation, Control(self.incarnation, None, over)))
+            self._controls.append(SendControl(beat.incarnation, Control(self.incarnation, None, 0, over)))
 
     def reconnected(self) -> None:
         """The bus connection was lost: what was under way may be."""
@@ -136,29 +146,28 @@ class Head:
     def grant(self, control: Control) -> None:
         """Credit from an entry task."""
         if control.granted is not None:
-            self._outbox.grant(control.sender, control.granted)
+            self._outbox.grant(control.sender, Amount(control.granted, control.granted_bytes))
 
     def _queue(self, outgoing: list[Outgoing]) -> None:
         for task, part in outgoing:
             self._outbox.put(task, self.incarnation, part)
 
-    def poll(self) -> list[SendFrame | SendControl | Acknowledge]:
+    def poll(self, now_s: float) -> list[SendFrame | SendControl | Acknowledge]:
         """Frames that may leave now, word to workers, and what has ended."""
         instructions: list[SendFrame | SendControl | Acknowledge] = [*self._outbox.flush(), *self._controls]
         self._controls = []
         if self._ended:
-            instructions.append(self._acknowledge(self._ended))
+            instructions.append(self._acknowledge(self._ended, now_s))
             self._ended = []
         return instructions
 
-    def _acknowledge(self, ended: list[int]) -> Acknowledge:
-        tokens = []
-        for sequence in ended:
-            token, size = self._tokens.pop(sequence)
-            self._bytes -= size
-            tokens.append(token)
+    def _acknowledge(self, ended: list[int], now_s: float) -> Acknowledge:
+        inputs = [self._inputs.pop(sequence) for sequence in ended]
+        self._bytes -= sum(len(item.payload) for item in inputs)
         self.counts["ended"] += len(ended)
-        return Acknowledge(ended, tokens)
+        latencies_s = [now_s - item.taken_s for item in inputs]
+        self._in_flight.ended(latencies_s, now_s)
+        return Acknowledge(ended, [item.token for item in inputs], latencies_s)
 
     def probes(self) -> list[SendFrame]:
         """On each beat: ask blocked receivers for their credit."""

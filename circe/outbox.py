@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from zlib import crc32
 
-from circe.credit import SenderLedger
+from circe.credit import Amount, SenderLedger
 from runtime.item import Frame, Part
 from runtime.records import Held
 
@@ -24,10 +24,29 @@ class SendFrame(NamedTuple):
     frame: Frame
 
 
+class _Room:
+    """What one receiver still takes in this flush."""
+
+    __slots__ = ("_bytes", "_count", "parts")
+
+    def __init__(self, ledger: SenderLedger) -> None:
+        self._count = ledger.available
+        self._bytes = ledger.available_bytes
+        self.parts: list[tuple[str, Part]] = []
+
+    def take(self, head: str, part: Part) -> bool:
+        if self._count <= 0 or self._bytes <= 0:
+            return False
+        self._count -= 1
+        self._bytes -= len(part.payload) if part.payload is not None else 0
+        self.parts.append((head, part))
+        return True
+
+
 class Outbox:
     """What one sender has for its children."""
 
-    def __init__(self, sender: str, source: str, window: int, frame_parts: int = MAX_FRAME_PARTS) -> None:
+    def __init__(self, sender: str, source: str, window: Amount, frame_parts: int = MAX_FRAME_PARTS) -> None:
         self._sender = sender
         self._source = source
         self._window = window
@@ -53,10 +72,10 @@ class Outbox:
         live = {name for found in receivers.values() for name in found}
         self._ledgers = {name: ledger for name, ledger in self._ledgers.items() if name in live}
 
-    def grant(self, receiver: str, granted: int) -> None:
+    def grant(self, receiver: str, granted: Amount) -> None:
         ledger = self._ledgers.get(receiver)
         if ledger is not None:
-            ledger.grant(granted)
+            ledger.grant(*granted)
 
     def flush(self) -> list[SendFrame]:
         """Everything that may go now, in order per child."""
@@ -72,20 +91,18 @@ class Outbox:
         self, queue: deque[tuple[str, Part]], receivers: tuple[str, ...]
     ) -> Iterator[tuple[str, list[tuple[str, Part]]]]:
         """Take from the queue what has credit: to the owner of the item's partition."""
-        if len(receivers) == 1:
-            count = min(len(queue), self._ledger(receivers[0]).available)
-            if count > 0:
-                yield receivers[0], [queue.popleft() for _ in range(count)]
-            return
-        shares: dict[str, list[tuple[str, Part]]] = {name: [] for name in receivers}
+        rooms = {name: _Room(self._ledger(name)) for name in receivers}
         left: list[tuple[str, Part]] = []
-        for head, part in queue:
-            owner = receivers[crc32(part.item_id.encode()) % len(receivers)]
-            share = shares[owner] if len(shares[owner]) < self._ledger(owner).available else left
-            share.append((head, part))
-        queue.clear()
-        queue.extend(left)
-        yield from ((name, share) for name, share in shares.items() if share)
+        while queue:
+            head, part = queue.popleft()
+            owner = receivers[crc32(part.item_id.encode()) % len(receivers)] if len(receivers) > 1 else receivers[0]
+            if rooms[owner].take(head, part):
+                continue
+            left.append((head, part))
+            if len(receivers) == 1:
+                break
+        queue.extendleft(reversed(left))
+        yield from ((name, room.parts) for name, room in rooms.items() if room.parts)
 
     def _frames(self, child: str, receiver: str, parts: list[tuple[str, Part]]) -> Iterator[SendFrame]:
         ledger = self._ledger(receiver)
@@ -98,9 +115,9 @@ class Outbox:
         yield self._frame(child, receiver, ledger, parts[start:])
 
     def _frame(self, child: str, receiver: str, ledger: SenderLedger, parts: list[tuple[str, Part]]) -> SendFrame:
-        ledger.frames += 1
-        frame = Frame(self._sender, ledger.frames, ledger.sent, self._source, parts[0][0], [part for _, part in parts])
-        ledger.sent += len(parts)
+        position = (ledger.sent_parts, ledger.sent_bytes)
+        ledger.send(len(parts), sum(len(part.payload) for _, part in parts if part.payload is not None))
+        frame = Frame(self._sender, ledger.frames, *position, self._source, parts[0][0], [part for _, part in parts])
         return SendFrame(child, receiver, frame)
 
     def _ledger(self, receiver: str) -> SenderLedger:
@@ -118,7 +135,8 @@ class Outbox:
             for receiver in self._receivers.get(child, ()):
                 ledger = self._ledger(receiver)
                 if ledger.available <= 0:
-                    empty = Frame(self._sender, 0, ledger.sent, self._source, queue[0][0], [])
+                    position = (ledger.sent_parts, ledger.sent_bytes)
+                    empty = Frame(self._sender, 0, *position, self._source, queue[0][0], [])
                     frames.append(SendFrame(child, receiver, empty))
         return frames
 

@@ -35,8 +35,9 @@ def encode_control(control: Control) -> bytes:
 
 def decode_frame(data: bytes) -> Frame:
     """Raises ValueError on anything but a well-formed frame."""
-    sender, number, position, source, head, rows = _unpack(data, 6)
-    if not (_is_text(sender, source, head) and _is_count(number, position) and isinstance(rows, list)):
+    sender, number, position, position_bytes, source, head, rows = _unpack(data, 7)
+    counts = (number, position, position_bytes)
+    if not (_is_text(sender, source, head) and _is_count(*counts) and isinstance(rows, list)):
         raise ValueError("a frame with a header of the wrong types")
     try:
         parts = [Part(*row) for row in rows]
@@ -44,7 +45,7 @@ def decode_frame(data: bytes) -> Frame:
         raise ValueError("a frame with a part of the wrong shape") from error
     for part in parts:
         _check_part(part)
-    return Frame(sender, number, position, source, head, parts)
+    return Frame(sender, number, position, position_bytes, source, head, parts)
 
 
 def decode_report(data: bytes) -> Report:
@@ -62,15 +63,16 @@ def decode_report(data: bytes) -> Report:
 
 def decode_control(data: bytes) -> Control:
     """Raises ValueError on anything but a well-formed control message."""
-    sender, granted, rows = _unpack(data, 3)
-    if not _is_text(sender) or not (granted is None or _is_count(granted)) or not isinstance(rows, list):
+    sender, granted, granted_bytes, rows = _unpack(data, 4)
+    is_grant = (granted is None or _is_count(granted)) and _is_count(granted_bytes)
+    if not _is_text(sender) or not is_grant or not isinstance(rows, list):
         raise ValueError("a control message with a header of the wrong types")
     over = []
     for row in rows:
         if not isinstance(row, list) or len(row) != 3 or not _is_count(row[0], row[1]):
             raise ValueError("a control message with an entry of the wrong shape")
         over.append((row[0], row[1], bool(row[2])))
-    return Control(sender, granted, over)
+    return Control(sender, granted, granted_bytes, over)
 
 
 def _unpack(data: bytes, fields: int) -> list[Any]:

@@ -37,6 +37,8 @@ class Frame(NamedTuple):
     """Counts the sender's frames to this receiver, from 1."""
     position: int
     """How many parts the sender sent to this receiver before this frame."""
+    position_bytes: int
+    """How many bytes of payload they had."""
     source: str
     """The task they come from (`home` for the gateway)."""
     head: str
@@ -52,10 +54,13 @@ class Report(NamedTuple):
 
 
 class Control(NamedTuple):
-    """To one incarnation: how many parts it may send in all (`granted`), and which roots are over."""
+    """To one incarnation: how much it may send in all, and which roots are over."""
 
     sender: str
     granted: int | None
+    """Parts since the two met; None when this is not about credit."""
+    granted_bytes: int
+    """Bytes of payload."""
     over: list[tuple[int, int, bool]]
     """(root, attempt, whether the root has ended): attempts up to this one are over."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from zlib import crc32
 
+from circe.credit import Amount
 from circe.flow import Flow, Job, Result, SendControl, SendReport
 from circe.head import Acknowledge, Head, Input
 from circe.outbox import SendFrame
@@ -124,7 +125,7 @@ class World:
             self._draw,
             max_items=self.max_items,
             max_bytes=1 << 20,
-            window=self.rng.randint(1, 4),
+            window=Amount(self.rng.randint(1, 4), self.rng.choice([1, 3, 1000])),
             frame_parts=self.rng.randint(1, 3),
         )
 
@@ -136,7 +137,7 @@ class World:
             task=task,
             incarnation=name,
             draw=self._draw,
-            window=self.rng.randint(1, 4),
+            window=Amount(self.rng.randint(1, 4), self.rng.choice([1, 3, 1000])),
             frame_parts=self.rng.randint(1, 3),
         )
         self.processes[name] = Process(task, flow)
@@ -204,13 +205,13 @@ class World:
                     self.net.append((incarnation, control))
 
     def _carry_out_head(self, head: Head) -> None:
-        for instruction in head.poll():
+        for instruction in head.poll(0.0):
             match instruction:
                 case SendFrame(_, incarnation, frame):
                     self.net.append((incarnation, frame))
                 case SendControl(incarnation, control):
                     self.net.append((incarnation, control))
-                case Acknowledge(sequences, _):
+                case Acknowledge(sequences):
                     for sequence in sequences:
                         self._acknowledge(sequence)
 

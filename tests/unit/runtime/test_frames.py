@@ -33,7 +33,7 @@ anything = st.recursive(
 DECODERS: list[Callable[[bytes], Any]] = [frames.decode_frame, frames.decode_report, frames.decode_control]
 
 
-@given(st.builds(Frame, words, counts, counts, words, words, st.lists(parts, max_size=5)))
+@given(st.builds(Frame, words, counts, counts, counts, words, words, st.lists(parts, max_size=5)))
 def test_a_frame_survives_the_wire(frame: Frame) -> None:
     assert frames.decode_frame(frames.encode_frame(frame)) == frame
 
@@ -43,7 +43,11 @@ def test_a_report_survives_the_wire(report: Report) -> None:
     assert frames.decode_report(frames.encode_report(report)) == report
 
 
-@given(st.builds(Control, words, st.none() | counts, st.lists(st.tuples(counts, counts, st.booleans()), max_size=5)))
+@given(
+    st.builds(
+        Control, words, st.none() | counts, counts, st.lists(st.tuples(counts, counts, st.booleans()), max_size=5)
+    )
+)
 def test_a_control_message_survives_the_wire(control: Control) -> None:
     assert frames.decode_control(frames.encode_control(control)) == control
 
@@ -74,4 +78,4 @@ def test_a_frame_with_one_bad_part_is_refused_whole() -> None:
     good = Part(1, 1, 1, "id", b"x")
     for bad in ([1, 1, 1, "id"], [1, 1, -1, "id", b""], [1, 1, 1, 5, b""], [1, 1, 1, "id", "text"], [1] * 9):
         with pytest.raises(ValueError, match="part"):
-            frames.decode_frame(msgpack.packb(["s", 1, 0, "t", "h", [list(good), bad]]))
+            frames.decode_frame(msgpack.packb(["s", 1, 0, 0, "t", "h", [list(good), bad]]))
