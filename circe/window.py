@@ -8,7 +8,7 @@ seen, because others have the queues in them; and when that is old, the window s
 
 from __future__ import annotations
 
-FLOOR_ITEMS = 64
+FLOOR_ITEMS = 256
 GAIN = 1.5
 INTERVAL_S = 0.1
 """The shortest time over which a rate is taken."""
