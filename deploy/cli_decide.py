@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from deploy.options import DEFAULT_SERVER, AppName, AsJson, Server, ask, print_json, print_table
+from runtime.mapper_options import DEFAULT_MAPPER
 
 if TYPE_CHECKING:
     from runtime.bus import Bus
@@ -21,7 +22,7 @@ PANEL = "Mapping"
 @group.command("map", rich_help_panel=PANEL)
 def map_problem(
     problem: Annotated[Path, typer.Option("--problem", metavar="FILE", help="The problem, as JSON.")],
-    mapper: Annotated[str, typer.Option(metavar="NAME", help="Which mapper.")] = "heft",
+    mapper: Annotated[str, typer.Option(metavar="NAME", help="Which mapper.")] = DEFAULT_MAPPER,
     objective: Annotated[str, typer.Option(metavar="period|makespan", help="What to be good at.")] = "period",
     seed: Annotated[int, typer.Option(help="Of mappers that draw at random.")] = 0,
     as_json: AsJson = False,
@@ -30,11 +31,16 @@ def map_problem(
     from deploy.report import seconds
     from mapper import registry
     from mapper.problem import Problem
+    from runtime.mapper_options import MapperOptions
 
     stated = Problem.from_form(_read(problem))
-    found = registry.solve(stated, mapper, cast(Literal["period", "makespan"], objective), seed=seed).to_json()
+    options = MapperOptions(seed=seed)
+    asked_for = cast(Literal["period", "makespan"], objective)
+    result = registry.solve(stated, mapper, asked_for, options=options)
+    found = result.to_json()
     if as_json:
         print_json(found)
+        typer.echo(result.why, err=True)
         return
     title = f"{found['mapper']}: makespan {seconds(found['makespan_s'])}, period {seconds(found['period_s'])}"
     rows = [
@@ -42,6 +48,7 @@ def map_problem(
         for task, place in found["schedule"].items()
     ]
     print_table(title, ("TASK", "NODE", "START", "FINISH"), rows)
+    typer.echo(f"{result.why}; bottleneck: {result.period.bottleneck}")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -9,39 +9,39 @@ from __future__ import annotations
 
 import numpy as np
 
-from mapper import cpop, heft, lookahead, peft, throughput
+from mapper import cpop, heft, heft_lookahead, peft, throughput
 from mapper.period import period
 from mapper.problem import Problem
 from mapper.ranks import TIE_RATIO
-from mapper.result import Objective, Plan
+from mapper.result import Asked, Objective, Plan
 from mapper.schedule import Schedule, evaluate
 
 LOOKAHEAD_LIMIT = 20_000
 """Lookahead is tried up to this many (edge, node, node) triples: beyond it costs more than all the others."""
-EVALUATIONS = 1_500
-"""For the throughput member, a fifth of what it does by itself."""
 
 
-def solve(problem: Problem, *, objective: Objective, seed: int) -> Plan:
-    members = _schedules(problem, seed)
+def solve(problem: Problem, asked: Asked) -> Plan:
+    objective = asked.objective
+    members, is_truncated = _schedules(problem, asked)
     scores = {name: _score(problem, schedule, objective) for name, schedule in members.items()}
     for place in (0, 1):
         least = min(score[place] for score in scores.values())
         scores = {name: score for name, score in scores.items() if score[place] <= least * (1 + TIE_RATIO)}
     winner = next(iter(scores))
-    return Plan(members[winner], f"{winner} has the least {objective} of {', '.join(members)}")
+    why = f"{winner} has the least {objective} of {', '.join(members)}"
+    return Plan(members[winner], why + (", truncated by the time limit" if is_truncated else ""), is_truncated)
 
 
-def _schedules(problem: Problem, seed: int) -> dict[str, Schedule]:
+def _schedules(problem: Problem, asked: Asked) -> tuple[dict[str, Schedule], bool]:
     members = {"heft": heft.schedule(problem), "peft": peft.schedule(problem), "cpop": cpop.schedule(problem)}
     if len(problem.edges) * len(problem.nodes) ** 2 <= LOOKAHEAD_LIMIT:
-        members["lookahead"] = lookahead.schedule(problem)
+        members["heft_lookahead"] = heft_lookahead.schedule(problem)
     total_s = problem.compute_s.sum(axis=0)
     if np.isfinite(total_s.min()):
         members["one node"] = evaluate(problem, (int(total_s.argmin()),) * len(problem.tasks))
-    assignment, _ = throughput.best_assignment(problem, seed, EVALUATIONS)
-    members["throughput"] = evaluate(problem, assignment)
-    return members
+    found = throughput.best(problem, asked)
+    members["throughput"] = evaluate(problem, found.assignment)
+    return members, found.is_truncated
 
 
 def _score(problem: Problem, schedule: Schedule, objective: Objective) -> tuple[float, float]:

@@ -20,6 +20,8 @@ from runtime.network import HOME
 
 SOURCE, SINK = "(ingress)", "(egress)"
 """Names that no task can have."""
+REASONS = 3
+"""How many nodes an error speaks of."""
 
 
 def build(app: App, table: ProfileTable, now_s: float) -> Problem:
@@ -27,6 +29,9 @@ def build(app: App, table: ProfileTable, now_s: float) -> Problem:
     candidates = table.candidates(app, now_s)
     if not candidates:
         raise UsageError(f"{app.name}: no node is there that its tasks may run on")
+    for task in app.graph.order:
+        if not any(table.execution_of(app, task, node) for node in candidates):
+            raise UsageError(f"task {task} can run on no node: {_reasons(app, table, task, candidates)}")
     has_home = HOME in table.alive(now_s)
     nodes = candidates if HOME in candidates or not has_home else (HOME, *candidates)
     tasks = (*((SOURCE, SINK) if has_home else ()), *app.graph.order)
@@ -45,6 +50,12 @@ def build(app: App, table: ProfileTable, now_s: float) -> Problem:
         replicas=tuple(app.graph.tasks[task].replicas if task in app.graph.tasks else 1 for task in tasks),
         rates=tuple(rates.get(task, 1.0) for task in tasks),
     )
+
+
+def _reasons(app: App, table: ProfileTable, task: str, nodes: tuple[str, ...]) -> str:
+    failures = table.failures(app, task, nodes)
+    said = [f"on {node} it {failures.get(node) or 'was not measured'}" for node in nodes[:REASONS]]
+    return "; ".join(said) + (f"; and so on for {len(nodes) - REASONS} more" if len(nodes) > REASONS else "")
 
 
 Value = TypeVar("Value")

@@ -11,7 +11,7 @@ import numpy as np
 from mapper.placement import place_in_order
 from mapper.problem import Problem
 from mapper.ranks import TIE_RATIO, downward_rank, mean_costs, positions_by, upward_rank
-from mapper.result import Objective, Plan
+from mapper.result import Asked, Plan
 from mapper.schedule import Schedule
 from mapper.topology import priority_topological_order
 
@@ -59,7 +59,7 @@ def ready_order(problem: Problem, priority: tuple[float, ...]) -> tuple[int, ...
     return priority_topological_order([position[task] for task in range(len(position))], pairs)
 
 
-def solve(problem: Problem, *, objective: Objective, seed: int) -> Plan:
-    del objective, seed
+def solve(problem: Problem, asked: Asked) -> Plan:
+    del asked
     node = problem.nodes[critical_node(problem, critical_path(problem, priorities(problem)))]
     return Plan(schedule(problem), f"the longest way through the graph on {node}, the rest where it finishes first")

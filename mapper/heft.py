@@ -9,7 +9,7 @@ from __future__ import annotations
 from mapper.placement import place_in_order
 from mapper.problem import Problem
 from mapper.ranks import priority_order
-from mapper.result import Objective, Plan
+from mapper.result import Asked, Plan
 from mapper.schedule import Schedule
 
 
@@ -17,7 +17,7 @@ def schedule(problem: Problem) -> Schedule:
     return place_in_order(problem, priority_order(problem))
 
 
-def solve(problem: Problem, *, objective: Objective, seed: int) -> Plan:
+def solve(problem: Problem, asked: Asked) -> Plan:
     """Makes the makespan small whatever the objective: that is what HEFT does."""
-    del objective, seed
+    del asked
     return Plan(schedule(problem), "each task, by upward rank, on the node where it finishes first")

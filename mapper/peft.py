@@ -12,7 +12,7 @@ import numpy as np
 from mapper.cpop import ready_order
 from mapper.placement import place_in_order
 from mapper.problem import FloatArray, Problem
-from mapper.result import Objective, Plan
+from mapper.result import Asked, Plan
 from mapper.schedule import Schedule
 
 
@@ -41,6 +41,6 @@ def schedule(problem: Problem) -> Schedule:
     return place_in_order(problem, ready_order(problem, rank(problem, costs_s)), bias_s=costs_s)
 
 
-def solve(problem: Problem, *, objective: Objective, seed: int) -> Plan:
-    del objective, seed
+def solve(problem: Problem, asked: Asked) -> Plan:
+    del asked
     return Plan(schedule(problem), "each task where its finish and the rest of the graph after it are earliest")

@@ -21,7 +21,7 @@ class Period:
 
     period_s: float
     bottleneck: str
-    """`node P2`, `task T9` (its replicas are the limit) or `link P1 -> P3`; a tie goes to the first kind."""
+    """`node P2`, `task T9` (its replicas are the limit), `link P1 -> P3` or `nothing`; ties: the first kind."""
     node_s: FloatArray
     task_s: FloatArray
     link_s: FloatArray
@@ -38,7 +38,9 @@ def period(problem: Problem, assignment: Sequence[int]) -> Period:
     per_kind = [float(values.max()) for values in (node_s, task_s, link_s)]
     period_s = max(per_kind)
     kind = per_kind.index(period_s)
-    if kind == 0:
+    if period_s == 0.0:
+        bottleneck = "nothing"
+    elif kind == 0:
         bottleneck = f"node {problem.nodes[int(node_s.argmax())]}"
     elif kind == 1:
         bottleneck = f"task {problem.tasks[int(task_s.argmax())]}"

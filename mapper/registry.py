@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from mapper import auto, cpop, heft, heft_balanced, lookahead, optimal, peft, throughput, wave
+from mapper import auto, cpop, heft, heft_balanced, heft_duplicate, heft_lookahead, optimal, peft, throughput, wave
 from mapper.period import period
 from mapper.problem import Problem
-from mapper.result import OBJECTIVES, MappingResult, Objective, Plan
+from mapper.result import OBJECTIVES, Asked, MappingResult, Objective, Plan
 from runtime.errors import UsageError
+from runtime.mapper_options import MapperOptions
 
 
 class Mapper(Protocol):
-    """Pure: same problem, objective and seed, same plan. Raises ProblemError when there is none."""
+    """Pure: same problem and same question, same plan. Raises ProblemError when there is none."""
 
-    def __call__(self, problem: Problem, *, objective: Objective, seed: int) -> Plan: ...
+    def __call__(self, problem: Problem, asked: Asked) -> Plan: ...
 
 
 MAPPERS: dict[str, Mapper] = {
     "heft": heft.solve,
     "heft_balanced": heft_balanced.solve,
-    "cpop": cpop.solve,
+    "heft_duplicate": heft_duplicate.solve,
+    "heft_lookahead": heft_lookahead.solve,
     "peft": peft.solve,
-    "lookahead": lookahead.solve,
+    "cpop": cpop.solve,
     "wave_random": wave.solve_random,
     "wave_greedy": wave.solve_greedy,
     "throughput": throughput.solve,
@@ -32,11 +35,10 @@ MAPPERS: dict[str, Mapper] = {
 
 ALIASES: dict[str, str] = {
     "wave": "wave_greedy",
-    "heft_duplicate": "heft",
-    "heft_dup_no_comm_cost": "heft",
+    "heft_dup_no_comm_cost": "heft_duplicate",
+    "lookahead": "heft_lookahead",
 }
-"""Names that Jupiter's configuration files use, and what they mean here. Its duplicating HEFT never ran a duplicate:
-what it handed on was the mapping of HEFT."""
+"""Names that Jupiter's configuration files and we ourselves have used, and what they mean here."""
 
 
 def find(name: str) -> tuple[str, Mapper]:
@@ -48,12 +50,23 @@ def find(name: str) -> tuple[str, Mapper]:
     return own_name, MAPPERS[own_name]
 
 
-def solve(problem: Problem, mapper_name: str, objective: Objective = "period", *, seed: int = 0) -> MappingResult:
-    """Map, and predict what the mapping will do."""
+def solve(
+    problem: Problem,
+    mapper_name: str,
+    objective: Objective = "period",
+    *,
+    options: MapperOptions = MapperOptions(),  # noqa: B008 - frozen
+    clock: Callable[[], float] | None = None,
+) -> MappingResult:
+    """Map, and predict what the mapping will do. A time limit in the options needs a clock."""
     if objective not in OBJECTIVES:
         raise UsageError(f"there is no objective {objective!r}; the objectives are {', '.join(OBJECTIVES)}")
     algorithm, mapper = find(mapper_name)
-    plan = mapper(problem, objective=objective, seed=seed)
+    is_late = None
+    if options.limit_s is not None and clock is not None:
+        end_s = clock() + options.limit_s
+        is_late = lambda: clock() >= end_s  # noqa: E731
+    plan = mapper(problem, Asked(objective=objective, options=options, is_late=is_late))
     return MappingResult(
         problem=problem,
         algorithm=algorithm,
@@ -61,4 +74,5 @@ def solve(problem: Problem, mapper_name: str, objective: Objective = "period", *
         schedule=plan.schedule,
         period=period(problem, plan.schedule.assignment),
         why=plan.why,
+        truncated=plan.truncated,
     )

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mapper.period import Period
 from mapper.problem import Problem
 from mapper.schedule import Schedule
+from runtime.mapper_options import MapperOptions
 from runtime.mapping import TaskMapping
 
 Objective = Literal["period", "makespan"]
 OBJECTIVES: tuple[Objective, ...] = ("period", "makespan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a mapper is asked for. Each takes from it what concerns it."""
+
+    objective: Objective = "period"
+    options: MapperOptions = field(default_factory=MapperOptions)
+    is_late: Callable[[], bool] | None = None
+    """Whether the time limit is over: the one thing that makes an answer depend on more than the problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +32,8 @@ class Plan:
 
     schedule: Schedule
     why: str
+    truncated: bool = False
+    """A time limit ended the search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +46,7 @@ class MappingResult:
     schedule: Schedule
     period: Period
     why: str
+    truncated: bool = False
 
     @property
     def assignment(self) -> dict[str, str]:
@@ -77,6 +92,7 @@ class MappingResult:
                     tasks, self.assignment.values(), plan.start_s, plan.finish_s, strict=True
                 )
             },
+            **({"truncated": True} if self.truncated else {}),
         }
 
     def to_mapping(self, digest: str = "") -> TaskMapping:

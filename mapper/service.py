@@ -10,14 +10,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from mapper import costs, registry
+from mapper.result import Objective
 from mapper.table import ProfileTable
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
-from runtime.errors import UsageError
+from runtime.errors import TransportError, UsageError
 from runtime.mapping import BY_HAND, TaskMapping
 from runtime.message import Record
 from runtime.profiles import ExecutionProfile, LinkRow, NodeProfile
@@ -25,6 +26,8 @@ from runtime.records import READY, Beat
 from runtime.service import Service
 
 logger = logging.getLogger(__name__)
+
+Value = TypeVar("Value")
 
 PERIOD_S = 0.5
 SETTLE_S = 1.0
@@ -134,7 +137,7 @@ class MapperService:
             return
         beat = Beat.from_record(record)
         if beat.state == "failed" and beat.incarnation.startswith("profiler-"):
-            self._table.failed(beat.app, beat.task, beat.node, beat.digest)
+            self._table.failed(beat.app, beat.task, beat.node, beat.digest, beat.message)
             self._changed.set()
 
     # ---- what is done
@@ -166,10 +169,15 @@ class MapperService:
             return str(missing)
         try:
             problem = costs.build(app, self._table, now_s)
-            result = registry.solve(problem, app.mapper, "makespan" if app.objective == "makespan" else "period")
+            objective: Objective = "makespan" if app.objective == "makespan" else "period"
+            options, clock = app.mapper_options, self._loop.time
+            result = registry.solve(problem, app.mapper, objective, options=options, clock=clock)
         except UsageError as error:
             return f"cannot map: {error}"
-        await self._publish(app, result.to_mapping(app.digest), nodes)
+        try:
+            await self._publish(app, result.to_mapping(app.digest), nodes)
+        except TransportError as error:
+            return f"mapped, but the mapping is not published: {error}"
         return ""
 
     def _is_complete(self, now_s: float) -> bool:
@@ -179,7 +187,7 @@ class MapperService:
     def _is_outdated(self, app: App, current: TaskMapping, nodes: tuple[str, ...]) -> bool:
         if current.algorithm == BY_HAND and set(app.graph.tasks) <= set(current.assignment):
             return False
-        if current.digest != app.digest:
+        if current.digest != app.digest or not set(current.assignment.values()) <= set(nodes):
             return True
         digest, mapped = self._mapped_nodes.setdefault(app.name, (app.digest, nodes))
         return (digest, mapped) != (app.digest, nodes)
@@ -190,9 +198,17 @@ class MapperService:
             assignment=costs.without_home(mapping.assignment),
             task_s=costs.without_home(mapping.task_s),
         )
+        before = self._mapped_nodes.get(app.name), self._mappings.get(app.name)
         self._mapped_nodes[app.name] = (app.digest, nodes)
         self._mappings[app.name] = mapping
-        await self._bus.put_record(subjects.mapping(app.name), codec.encode_record(mapping.to_record()))
+        try:
+            await self._bus.put_record(subjects.mapping(app.name), codec.encode_record(mapping.to_record()))
+        except TransportError:
+            # It may be there or not: as long as nobody says that it is, it is made again.
+            if self._mappings.get(app.name) is mapping:
+                _put_back(self._mapped_nodes, app.name, before[0])
+                _put_back(self._mappings, app.name, before[1])
+            raise
         logger.info("%s: %s maps %s", app.name, mapping.algorithm, dict(mapping.assignment))
 
     def _beat(self, app: App, message: str) -> None:
@@ -209,6 +225,12 @@ class MapperService:
         )
         subject = subjects.status(app.name, "mapper", self._incarnation)
         self._bus.publish(subject, codec.encode_record(beat.to_record()))
+
+
+def _put_back(known: dict[str, Value], name: str, value: Value | None) -> None:
+    known.pop(name, None)
+    if value is not None:
+        known[name] = value
 
 
 async def run_mapper(service: Service, bus: Bus, incarnation: str, expected_nodes: int = 0) -> None:

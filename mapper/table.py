@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from runtime.app import App
+from runtime.hearing import Hearing
 from runtime.network import HOME
 from runtime.profiles import ExecutionProfile, LinkEstimate, LinkRow, NodeProfile
 
 NODE_LEASE_S = 6.0
 """A node whose profile (published every two seconds) is older counts as gone."""
+PAUSE_S = NODE_LEASE_S / 2
+"""When no node at all is heard for this long it is we who are cut off."""
 PATIENCE_S = 20.0
 """How long a node may take to measure an application before it is mapped without the missing pairs."""
 
@@ -19,7 +22,6 @@ PATIENCE_S = 20.0
 class _Node:
     profile: NodeProfile
     joined_s: float
-    seen_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +58,25 @@ class ProfileTable:
     """Profiles as they come; the clock is given, never read."""
 
     _nodes: dict[str, _Node] = field(default_factory=dict)
+    _hearing: Hearing = field(default_factory=lambda: Hearing(lease_s=NODE_LEASE_S, pause_s=PAUSE_S))
     _links: dict[tuple[str, str], LinkEstimate] = field(default_factory=dict)
     _executions: dict[tuple[str, str, str], ExecutionProfile] = field(default_factory=dict)
-    _failed: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    _failed: dict[tuple[str, str, str], tuple[str, str]] = field(default_factory=dict)
 
     def node(self, profile: NodeProfile, now_s: float) -> None:
         known = self._nodes.get(profile.node)
         if profile.gone:
-            self._nodes.pop(profile.node, None)
-        elif known is None or now_s - known.seen_s > NODE_LEASE_S:
-            self._nodes[profile.node] = _Node(profile, now_s, now_s)
+            self.forget_node(profile.node)
+            return
+        if known is None or profile.node in self._hearing.silent(now_s):
+            self._nodes[profile.node] = _Node(profile, now_s)
         else:
-            known.profile, known.seen_s = profile, now_s
+            known.profile = profile
+        self._hearing.hear(profile.node, now_s)
 
     def forget_node(self, name: str) -> None:
         self._nodes.pop(name, None)
+        self._hearing.forget(name)
 
     def links(self, row: LinkRow) -> None:
         for key in [key for key in self._links if key[0] == row.source]:
@@ -84,13 +90,18 @@ class ProfileTable:
     def forget_execution(self, app: str, task: str, node: str) -> None:
         self._executions.pop((app, task, node), None)
 
-    def failed(self, app: str, task: str, node: str, digest: str) -> None:
+    def failed(self, app: str, task: str, node: str, digest: str, why: str) -> None:
         """The task cannot run on that node: nobody need wait for its profile."""
-        self._failed[app, task, node] = digest
+        self._failed[app, task, node] = (digest, why)
+
+    def failures(self, app: App, task: str, nodes: Iterable[str]) -> Mapping[str, str]:
+        """On which of the nodes the task cannot run, and why."""
+        found = {node: self._failed.get((app.name, task, node), ("", "")) for node in nodes}
+        return {node: why for node, (digest, why) in found.items() if digest == app.digest}
 
     def alive(self, now_s: float) -> tuple[str, ...]:
         """Nodes that gave a sign of life lately, sorted; `home` first."""
-        names = [name for name, node in self._nodes.items() if now_s - node.seen_s <= NODE_LEASE_S]
+        names = self._nodes.keys() - self._hearing.silent(now_s)
         return tuple(sorted(names, key=lambda name: (name != HOME, name)))
 
     def profile_of(self, node: str) -> NodeProfile:
@@ -120,7 +131,7 @@ class ProfileTable:
             (task, node)
             for task in app.graph.tasks
             for node in (patient if any(self.execution_of(app, task, other) for other in nodes) else nodes)
-            if self.execution_of(app, task, node) is None and self._failed.get((app.name, task, node)) != app.digest
+            if self.execution_of(app, task, node) is None and not self.failures(app, task, (node,))
         ]
         ends = [node for node in self.alive(now_s) if node in nodes or node == HOME]
         links = [

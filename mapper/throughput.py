@@ -2,14 +2,15 @@
 
 Greedy mappings from several orders, local search, and kicks out of local optima; small graphs are solved exactly. The
 greedy one is list scheduling with the largest task first (Graham, Bounds on multiprocessing timing anomalies, SIAM J.
-Applied Mathematics 17(2), 1969), carried over to links. Effort is counted in evaluations and not in seconds, so the
-answer depends on nothing but the problem and the seed.
+Applied Mathematics 17(2), 1969), carried over to links. Effort is counted in moves and not in seconds, so the
+answer depends on nothing but the problem and the seed, unless a time limit is asked for.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,11 +19,11 @@ from mapper.guard import DeadEnd, Guard, guarded
 from mapper.loads import Addition, Loads
 from mapper.problem import FloatArray, Problem
 from mapper.ranks import TIE_RATIO, priority_order
-from mapper.result import Objective, Plan
+from mapper.result import Asked, Plan
 from mapper.schedule import evaluate
 
-EVALUATIONS = 8_000
-"""Times that all nodes are tried for one task."""
+MOVES = 8_000
+"""Moves that are tried: one is a task, tried on all nodes."""
 KICKS = 150
 KICKED_TASKS = 4
 DOUBLINGS = (3, 5)
@@ -35,29 +36,40 @@ LARGEST_RATIO = 1e4
 NodeScore = Callable[[Loads, int, Addition], FloatArray]
 
 
-def solve(problem: Problem, *, objective: Objective, seed: int) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best mapping found, and how the search ended."""
+
+    assignment: tuple[int, ...]
+    is_proven: bool = False
+    """It has the least period there is."""
+    is_truncated: bool = False
+
+
+def solve(problem: Problem, asked: Asked) -> Plan:
     """Makes the period small whatever the objective: that is what it is for."""
-    del objective
-    assignment, is_proven = best_assignment(problem, seed)
-    why = "the least period there is" if is_proven else "the least period that greedy and local search found"
-    return Plan(evaluate(problem, assignment), why)
+    found = best(problem, asked)
+    why = "the least period there is" if found.is_proven else "the least period that greedy and local search found"
+    why += ", truncated by the time limit" if found.is_truncated else ""
+    return Plan(evaluate(problem, found.assignment), why, found.is_truncated)
 
 
-def best_assignment(problem: Problem, seed: int, evaluations: int = EVALUATIONS) -> tuple[tuple[int, ...], bool]:
-    """The mapping, and whether it was proven to have the least period."""
-    search = _Search(problem, evaluations)
+def best(problem: Problem, asked: Asked, moves: int = MOVES) -> Found:
+    """The mapping; within `moves` unless the options say otherwise."""
+    chosen = asked.options.moves
+    search = _Search(problem, moves if chosen is None else chosen, asked.is_late)
     for start in _starts(problem):
         search.spend(len(problem.tasks))
         search.descend_from(start)
         if search.is_spent(sweeps=3):
             break
     if len(problem.tasks) <= EXACT_TASKS:
-        best, is_proven = exact.best_period(problem, search.best, EXACT_STEPS)
+        exactly, is_proven = exact.best_period(problem, search.best, EXACT_STEPS)
         if is_proven:
-            return best, True
-        search.descend_from(best)
-    search.kick(random.Random(seed))
-    return search.best, False
+            return Found(exactly, is_proven=True)
+        search.descend_from(exactly)
+    search.kick(random.Random(asked.options.seed))
+    return Found(search.best, is_truncated=search.is_late())
 
 
 def _starts(problem: Problem) -> Iterator[tuple[int, ...]]:
@@ -105,22 +117,23 @@ def _least(score: FloatArray, tie_breaker: FloatArray) -> int:
 
 
 class _Search:
-    """Moves of one task at a time, within a number of evaluations; remembers the best mapping seen."""
+    """Moves of one task at a time, within a number of them; remembers the best mapping seen."""
 
-    def __init__(self, problem: Problem, evaluations: int) -> None:
+    def __init__(self, problem: Problem, moves: int, is_late: Callable[[], bool] | None = None) -> None:
         self._loads = Loads(problem)
         self._movable = np.flatnonzero(problem.allowed.sum(axis=1) > 1).tolist()
-        self._left = evaluations
+        self._left = moves
+        self.is_late = is_late or (lambda: False)
         self.best: tuple[int, ...] = ()
         self._best_s = float("inf")
 
     def is_spent(self, sweeps: int = 0) -> bool:
-        """Whether fewer evaluations are left than so many sweeps need."""
-        return self._left <= sweeps * len(self._movable)
+        """Whether fewer moves are left than so many sweeps need, or there is no time."""
+        return self._left <= sweeps * len(self._movable) or self.is_late()
 
-    def spend(self, evaluations: int) -> None:
+    def spend(self, moves: int) -> None:
         """Count work done elsewhere."""
-        self._left -= evaluations
+        self._left -= moves
 
     def descend_from(self, start: Sequence[int]) -> None:
         self._loads.reset(start)

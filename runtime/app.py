@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from runtime.graph import Task, TaskGraph
+from runtime.mapper_options import DEFAULT_MAPPER, MapperOptions
 
 MEBI = 1 << 20
 
@@ -45,7 +46,8 @@ class App:
     input: str | int = "lines"
     """How a file becomes items: `lines`, a number of lines, or `whole`."""
     objective: str = "period"
-    mapper: str = "heft"
+    mapper: str = DEFAULT_MAPPER
+    mapper_options: MapperOptions = field(default_factory=MapperOptions)
     node_map: Mapping[str, str] = field(default_factory=dict)
     """Jupiter's node names to host names; empty means every node may be used."""
     sources: tuple[SourceTask, ...] = ()
@@ -71,6 +73,7 @@ class App:
         """The application as plain values."""
         plain = ("name", "codec", "input", "objective", "mapper", "namespace_prefix", "digest")
         record = {name: getattr(self, name) for name in plain}
+        record["mapper_options"] = self.mapper_options.to_record()
         record["node_map"] = dict(self.node_map)
         record["entries"] = list(self.graph.entries)
         record["tasks"] = [task.to_record() for task in self.graph.tasks.values()]
@@ -92,6 +95,7 @@ class App:
             input=record["input"],
             objective=record["objective"],
             mapper=record["mapper"],
+            mapper_options=MapperOptions.from_record(record.get("mapper_options", {})),
             node_map=record["node_map"],
             sources=tuple(sources),
             limits=Limits(**record["limits"]),

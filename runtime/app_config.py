@@ -83,6 +83,7 @@ def _app(found: Draft) -> App:
         input=found.application.input,
         objective=found.application.objective,
         mapper=found.jupiter.task_mapper,
+        mapper_options=found.mapper_options,
         node_map=found.root.node_map,
         sources=tuple(_source(source, found.folder) for source in found.sources),
         limits=Limits(**{name: int(value) for name, value in limits.items()}),

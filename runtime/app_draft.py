@@ -10,6 +10,7 @@ from typing import Any
 from runtime import app_schema
 from runtime.app_schema import parse
 from runtime.app_yaml import Findings, Keys
+from runtime.mapper_options import MapperOptions, WaveWeights
 
 APPLICATION: Keys = ("application",)
 TASKS: Keys = (*APPLICATION, "tasks")
@@ -62,6 +63,7 @@ class Draft:
     name: str
     root: app_schema.RootKeys
     jupiter: app_schema.JupiterKeys
+    mapper_options: MapperOptions
     application: app_schema.ApplicationKeys
     limits: app_schema.LimitKeys
     home: app_schema.HomeKeys
@@ -115,12 +117,23 @@ def draft(folder: Path, findings: Findings) -> Draft | None:
         name=Path(os.path.abspath(folder)).name if application.name is None else application.name,
         root=root,
         jupiter=jupiter or app_schema.JupiterKeys(),
+        mapper_options=_mapper_options(jupiter.mapper_options if jupiter else None, findings),
         application=application,
         limits=limits or app_schema.LimitKeys(),
         home=home or app_schema.HomeKeys(),
         tasks=_dag_tasks(tasks.dag_tasks, findings),
         sources=_sources(tasks.nondag_tasks, findings),
     )
+
+
+def _mapper_options(written: Any, findings: Findings) -> MapperOptions:
+    at: Keys = ("jupiter_config", "mapper_options")
+    keys = parse(app_schema.MapperOptionKeys, written, at, findings)
+    if keys is None:
+        return MapperOptions()
+    weights = parse(app_schema.WaveKeys, keys.wave, (*at, "wave"), findings)
+    chosen = keys.model_dump(exclude_none=True, exclude={"wave"})
+    return MapperOptions(**chosen, wave=WaveWeights(**(weights.model_dump(exclude_none=True) if weights else {})))
 
 
 def _dag_tasks(written: list[Any], findings: Findings) -> tuple[Declared, ...]:

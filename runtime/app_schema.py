@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from runtime.app_yaml import Findings, Keys
 from runtime.codec import CODECS
+from runtime.mapper_options import DEFAULT_MAPPER
 
 PORT_LIMIT = 65535
 
@@ -59,8 +60,26 @@ class RootKeys(_Section):
 class JupiterKeys(_Section):
     namespace_prefix: str = ""
     docker_registry: str = ""
-    task_mapper: str = "heft"
+    task_mapper: str = DEFAULT_MAPPER
+    mapper_options: Any = None
     circe: str = "original"
+
+
+class MapperOptionKeys(_Section):
+    model_config = ConfigDict(extra="forbid")
+    seed: int | None = None
+    tasks_per_node: Annotated[int, Field(ge=1)] | None = None
+    moves: Annotated[int, Field(ge=0)] | None = None
+    limit_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    wave: Any = None
+
+
+class WaveKeys(_Section):
+    model_config = ConfigDict(extra="forbid")
+    network: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    compute: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    memory: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    legacy: bool | None = None
 
 
 class ApplicationKeys(_Section):

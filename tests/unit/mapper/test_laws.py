@@ -147,11 +147,12 @@ def is_free(intervals: list[tuple[float, float]], start_s: float, finish_s: floa
 SOLVE_ALL = """
 import json
 from mapper.registry import MAPPERS, solve
+from runtime.mapper_options import MapperOptions
 from tests.unit.mapper import problems
 for make in (problems.topcuoglu2002, problems.arabnejad2014, problems.sparse):
     for name in MAPPERS:
         for objective in ("period", "makespan"):
-            print(json.dumps(solve(make(), name, objective, seed=7).to_json()))
+            print(json.dumps(solve(make(), name, objective, options=MapperOptions(seed=7)).to_json()))
 """
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from mapper.registry import ALIASES, MAPPERS, find, solve
 from runtime.errors import UsageError
+from runtime.mapper_options import MapperOptions
 from runtime.mapping import TaskMapping
 from tests.unit.mapper import problems
 
@@ -26,9 +27,29 @@ def test_aliases_lead_to_mappers() -> None:
         assert find(alias) == (name, MAPPERS[name])
 
 
+@pytest.mark.parametrize("name", ["throughput", "auto"])
+def test_a_time_limit_ends_the_search_and_is_said(name: str) -> None:
+    rows = {f"T{index}": dict.fromkeys(problems.NODES, 1.0 + index % 7) for index in range(30)}
+    problem = problems.problem(rows)
+    hurried = solve(problem, name, options=MapperOptions(limit_s=1.0), clock=iter(range(9999)).__next__)
+    assert hurried.to_json()["truncated"] is True
+    assert "truncated" in hurried.why
+    calm = solve(problem, name, options=MapperOptions(limit_s=1.0), clock=lambda: 0.0)
+    assert "truncated" not in calm.to_json()
+    assert calm.assignment == solve(problem, name).assignment
+
+
+def test_the_budget_is_a_number_of_moves() -> None:
+    rows = {f"T{index}": dict.fromkeys(problems.NODES, 1.0 + index % 7) for index in range(30)}
+    problem = problems.problem(rows)
+    found = [solve(problem, "throughput", options=MapperOptions(moves=moves)).period_s for moves in (0, 500, 5000)]
+    assert found == sorted(found, reverse=True)
+
+
 def test_the_json_of_a_result() -> None:
     answer = solve(problems.topcuoglu2002(), "heft", "makespan").to_json()
-    assert list(answer) == ["mapper", "objective", "mapping", "makespan_s", "period_s", "schedule"]
+    keys = ["mapper", "objective", "mapping", "makespan_s", "period_s", "schedule"]
+    assert list(answer) == keys
     assert answer["mapper"] == "heft"
     assert answer["objective"] == "makespan"
     assert answer["makespan_s"] == 80.0

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mapper import cpop, heft_balanced, lookahead, peft
+from mapper import cpop, heft_balanced, heft_duplicate, heft_lookahead, peft
 from mapper.problem import Problem
 from mapper.registry import solve
 from mapper.schedule import Schedule
+from runtime.mapper_options import MapperOptions
 from tests.unit.mapper import problems
 
 
@@ -46,13 +47,13 @@ def test_peft_arabnejad_2014() -> None:
     ("problem", "makespan_s"), [(problems.topcuoglu2002(), 76.0), (problems.arabnejad2014(), 127.0)]
 )
 def test_lookahead(problem: Problem, makespan_s: float) -> None:
-    assert lookahead.schedule(problem).makespan_s == makespan_s
+    assert heft_lookahead.schedule(problem).makespan_s == makespan_s
 
 
 def test_lookahead_sees_a_pinned_sink() -> None:
     rows = {"work": {"home": 4, "fast": 1}, "out": {"home": 0}}
     problem = problems.problem(rows, [("work", "out", 50)], nodes=("home", "fast"), pins={"out": "home"})
-    assert lookahead.schedule(problem).assignment == (0, 0)
+    assert heft_lookahead.schedule(problem).assignment == (0, 0)
     assert solve(problem, "heft", "makespan").makespan_s == 51.0
 
 
@@ -63,6 +64,23 @@ def test_lookahead_sees_a_pinned_sink() -> None:
 def test_balanced_keeps_its_cap(problem: Problem, tasks_per_node: list[int]) -> None:
     assert heft_balanced.cap_and_room(problem) == (4, (4, 4, 4))
     assert counts(problem, heft_balanced.schedule(problem)) == tasks_per_node
+
+
+def test_duplicate_says_that_it_is_heft() -> None:
+    for problem in (problems.topcuoglu2002(), problems.arabnejad2014()):
+        result = solve(problem, "heft_duplicate")
+        assert result.schedule == solve(problem, "heft").schedule
+        assert result.algorithm == "heft_duplicate"
+        assert result.why == heft_duplicate.WHY == "equals heft: the dispatcher runs no copies of a task"
+
+
+def test_a_configured_cap_is_kept_unless_the_tasks_would_not_fit() -> None:
+    problem = problems.topcuoglu2002()
+    for configured, cap in ((1, 4), (4, 4), (6, 6)):
+        options = MapperOptions(tasks_per_node=configured)
+        result = solve(problem, "heft_balanced", options=options)
+        assert max(counts(problem, result.schedule)) <= cap
+        assert f"at most {cap} tasks" in result.why
 
 
 def test_balanced_spreads_what_heft_piles_up() -> None:

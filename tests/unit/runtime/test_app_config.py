@@ -11,6 +11,7 @@ from runtime.app import App, Limits, SourceTask
 from runtime.app_config import check, examine, load_app
 from runtime.errors import AppError
 from runtime.graph import Resources, Task
+from runtime.mapper_options import MapperOptions, WaveWeights
 from tests.unit.runtime.app_folder import PROCESS, tasks, write
 
 APPS = Path(__file__).parents[3] / "app_specific_files"
@@ -62,6 +63,18 @@ def test_jupiters_form_is_read_in_full(tmp_path: Path) -> None:
     assert app.graph.entries == ("first",)
     assert [task.script for task in app.graph.tasks.values()] == ["a.py", "a.py", "b.py"]
     assert app.graph.tasks["third"].children == ()
+
+
+def test_the_mapper_and_its_options(tmp_path: Path) -> None:
+    plain = load_app(write(tmp_path / "plain", tasks("- {name: a, base_script: a.py, children: [home]}")))
+    assert (plain.mapper, plain.mapper_options) == ("auto", MapperOptions())
+    written = "{seed: 3, tasks_per_node: 4, moves: 10, limit_s: 0.5, wave: {network: 2, legacy: true}}"
+    before = f"jupiter_config: {{task_mapper: wave_greedy, mapper_options: {written}}}\n"
+    text = tasks("- {name: a, base_script: a.py, children: [home]}", before=before)
+    app = load_app(write(tmp_path / "told", text))
+    weights = WaveWeights(network=2.0, legacy=True)
+    assert app.mapper_options == MapperOptions(seed=3, tasks_per_node=4, moves=10, limit_s=0.5, wave=weights)
+    assert App.from_record(app.to_record()) == app
 
 
 def test_keys_with_no_value_are_as_good_as_absent(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from mapper.guard import guarded
 from mapper.placement import Placement
 from mapper.problem import FloatArray, Problem
 from mapper.ranks import TIE_RATIO, priority_order
-from mapper.result import Objective, Plan
+from mapper.result import Asked, Plan
 from mapper.schedule import Schedule
 
 
@@ -25,8 +25,8 @@ def schedule(problem: Problem) -> Schedule:
     return guarded(problem, lambda guard: _Lookahead(problem, guard).run(order))
 
 
-def solve(problem: Problem, *, objective: Objective, seed: int) -> Plan:
-    del objective, seed
+def solve(problem: Problem, asked: Asked) -> Plan:
+    del asked
     return Plan(schedule(problem), "each task where the last of its children would finish earliest")
 
 
