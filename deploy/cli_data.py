@@ -81,6 +81,7 @@ def tail(
     async def work(bus: Bus, _: asyncio.Event) -> None:
         app = await find_app(bus, name)
         check_task((*app.graph.tasks, *(source.name for source in app.sources)), task)
+        typer.echo(f"tailing {name}{f', task {task}' if task else ''}; Ctrl-C ends it", err=True)
         if task is None:
             await tailing.results(bus, app, count, from_start=from_start)
         elif log:

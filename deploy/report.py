@@ -93,7 +93,9 @@ def _task(picture: Picture, task: str) -> dict[str, Any]:
         for name, rate in beat.rates.items():
             rates[name] = round(rates.get(name, 0.0) + rate, 3)
     return {
-        "node": ", ".join(node_of(picture, task)),
+        # While its worker is replaced, a task is where it is meant to be.
+        "node": ", ".join(node_of(picture, task))
+        or (picture.mapping.assignment.get(task, "") if picture.mapping else ""),
         **{name: total.get(name, 0) for name in COUNTS},
         "other": {name: count for name, count in sorted(total.items()) if name not in COUNTS and count},
         "rates": rates,

@@ -21,9 +21,11 @@ from deploy.local import HURRY_GRACE_S, LocalJupiter, LocalPlan, local_jupiter
 from deploy.nodes import check_fits, local_nodes
 from deploy.report import Figures
 from deploy.results import check_output
+from deploy.sampling import sample_file
 from deploy.stream import Stream, StreamPlan
 from deploy.submit import Prepared, prepare, put, read_mapping, wait_in_place
 from deploy.watch import Watch
+from runtime.app import App
 from runtime.errors import JupiterError, UsageError
 from runtime.mapping import TaskMapping
 from runtime.server import LOOPBACK
@@ -68,16 +70,16 @@ class RunPlan:
 def plan_run(options: RunOptions) -> RunPlan:
     """Check everything that can be checked; raises UsageError (AppError), and nothing was started."""
     objective = options.objective or ("makespan" if options.is_once else None)
-    prepared = prepare(options.folder, options.mapper, objective)
+    if options.source is not None:
+        check_input(options.source)
+    prepared = prepare(options.folder, options.mapper, objective, options.source)
     app = prepared.app
     nodes = local_nodes(options.nodes, app)
     names = [node.name for node in nodes]
     check_fits(app, names)
     source = options.source
     if options.is_once and source is None:
-        source = _sample(options.folder, prepared)
-    if source is not None:
-        check_input(source)
+        source = _sample(options.folder, app)
     check_output(options.output)
     if options.report is not None:
         check_output(str(options.report))
@@ -94,14 +96,12 @@ def plan_run(options: RunOptions) -> RunPlan:
     )
 
 
-def _sample(folder: Path, prepared: Prepared) -> str:
-    """The sample input of an entry task: what a single item is when nobody names another."""
-    graph = prepared.app.graph
-    for entry in graph.entries:
-        sample = graph.tasks[entry].sample_input
-        if sample is not None and (folder / sample).is_file():
-            return str(folder / sample)
-    raise UsageError("--once takes one item from --input FILE; name a file, or give an entry task a sample_input")
+def _sample(folder: Path, app: App) -> str:
+    """What a single item is when nobody names another."""
+    file = sample_file(folder, app)
+    if file is None:
+        raise UsageError("--once takes one item from --input FILE; name a file, or give an entry task a sample_input")
+    return str(file)
 
 
 async def run_plan(service: Service, plan: RunPlan, show: progress.Progress) -> dict[str, Any]:
@@ -119,7 +119,6 @@ async def hurried(service: Service, local: LocalJupiter, work: Coroutine[Any, An
 
     def on_signal() -> None:
         if service.stopping.is_set():
-            local.grace_s = HURRY_GRACE_S
             hurry.set()
         service.stop()
 
@@ -132,6 +131,10 @@ async def hurried(service: Service, local: LocalJupiter, work: Coroutine[Any, An
         if tasks[0].done():
             return tasks[0].result()  # type: ignore[return-value] # the first of the two is the work
         raise JupiterError("stopped at once; what was in flight gave no result")
+    except JupiterError:
+        # What it held gives no result any more: nobody need wait for it.
+        local.grace_s = HURRY_GRACE_S
+        raise
     finally:
         for task in tasks:
             task.cancel()

@@ -9,7 +9,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy.watch import Picture, Watch
+from deploy.sampling import with_samples
+from deploy.watch import PROFILER, Picture, Watch
 from runtime import bundle, codec, subjects
 from runtime.app import App
 from runtime.bundle import Bundle
@@ -23,6 +24,8 @@ OBJECTIVES = ("period", "makespan")
 FAILURES_AT_MOST = 3
 """A task that cannot be set up so often is not going to be."""
 POLL_S = 0.05
+CANNOT_MAP = "cannot map: "
+"""How the mapper begins when it has all it needs and there is no mapping."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +37,13 @@ class Prepared:
     bundle: Bundle
 
 
-def prepare(folder: Path, mapper: str | None = None, objective: str | None = None) -> Prepared:
-    """Validate and pack a folder; raises AppError or UsageError, and nothing was started."""
+def prepare(
+    folder: Path, mapper: str | None = None, objective: str | None = None, source: str | None = None
+) -> Prepared:
+    """Validate and pack a folder; raises AppError or UsageError, and nothing was started.
+
+    `source` is an input file that may stand in for missing samples.
+    """
     from runtime.app_config import load_app  # its parsers are only needed where applications are read
 
     app = load_app(folder)
@@ -45,7 +53,8 @@ def prepare(folder: Path, mapper: str | None = None, objective: str | None = Non
         app = replace(app, objective=objective)
     if mapper is not None:
         app = replace(app, mapper=_known_mapper(mapper))
-    packed = bundle.pack(folder, app)
+    with with_samples(folder, app, source) as packable:
+        packed = bundle.pack(packable, app)
     return Prepared(app=app.with_digest(packed.digest), bundle=packed)
 
 
@@ -101,13 +110,18 @@ async def wait_in_place(watch: Watch, app: App) -> None:
 
 def hopeless(picture: Picture, app: App) -> str:
     """Why the application will never be in place as it is, or empty."""
+    failures = [beat for beat in picture.failures.values() if beat.digest == app.digest]
     ready = picture.ready(app)
     for task in app.graph.tasks:
-        failures = [beat for (name, _), beat in picture.failures.items() if name == task and beat.digest == app.digest]
-        if task not in ready and len(failures) >= FAILURES_AT_MOST:
-            return f"task {task} cannot start on {failures[-1].node}: {failures[-1].message}"
+        found = [beat for beat in failures if beat.task == task and not beat.incarnation.startswith(PROFILER)]
+        if task not in ready and len(found) >= FAILURES_AT_MOST:
+            return f"task {task} cannot start on {found[-1].node}: {found[-1].message}"
     message = picture.mapper_message()
-    return f"application {app.name} has no mapping: {message}" if message.startswith("cannot map") else ""
+    if not message.startswith(CANNOT_MAP):
+        return ""
+    # The mapper knows that a task has no times; the profilers know why.
+    reasons = [f"task {beat.task} on {beat.node}: {beat.message}" for beat in failures]
+    return f"application {app.name} cannot be mapped: {reasons[0] if reasons else message[len(CANNOT_MAP) :]}"
 
 
 async def find_app(bus: Bus, name: str) -> App:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from deploy import dead
+from deploy.scaffold import create
 from deploy.submit import FAILURES_AT_MOST, hopeless, prepare, read_mapping
 from deploy.watch import Picture
+from runtime import bundle
 from runtime.errors import AppError, UsageError
 from runtime.records import Beat
 
@@ -27,6 +29,21 @@ def test_what_was_asked_for_is_part_of_the_code_that_is_sent() -> None:
 def test_an_application_that_is_none() -> None:
     with pytest.raises(AppError, match="does not exist"):
         prepare(EXAMPLE / "nothing")
+
+
+def test_an_input_file_stands_in_for_samples_that_are_not_there(tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    create(bare)
+    (bare / "sample_input" / "lines.txt").unlink()
+    config = bare / "app_config.yaml"
+    config.write_text("\n".join(line for line in config.read_text().splitlines() if "sample_input:" not in line))
+    source = tmp_path / "in.txt"
+    source.write_text("".join(f"line {number}\n" for number in range(100)))
+    without, prepared = prepare(bare), prepare(bare, source=str(source))
+    assert without.bundle.payload != prepared.bundle.payload
+    unpacked = bundle.unpack(prepared.bundle.payload, prepared.app.digest, tmp_path / "cache")
+    assert (unpacked.folder / "sample_input" / "first_items").read_text().splitlines()[-1] == "line 19"
+    assert prepare(EXAMPLE, source=str(source)).app.digest == prepare(EXAMPLE).app.digest
 
 
 def written(tmp_path: Path, value: object) -> Path:

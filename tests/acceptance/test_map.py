@@ -1,0 +1,38 @@
+"""`jupiter map --problem`: a mapping without anything running."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.acceptance.command import Place
+from tests.unit.mapper.problems import NODES, TOPCUOGLU_BYTES, TOPCUOGLU_EXEC_S, form
+
+
+@pytest.fixture
+def problem(place: Place) -> str:
+    """The published problem on which HEFT finishes in 80, as a file."""
+    rows = {f"T{number}": dict(zip(NODES, row, strict=True)) for number, row in enumerate(TOPCUOGLU_EXEC_S, start=1)}
+    edges = [(f"T{source}", f"T{target}", size) for (source, target), size in TOPCUOGLU_BYTES.items()]
+    (place.folder / "problem.json").write_text(json.dumps(form(rows, edges)))
+    return "problem.json"
+
+
+def test_heft_finishes_the_published_problem_in_80(place: Place, problem: str) -> None:
+    ran = place.run("map", "--problem", problem, "--mapper", "heft", "--objective", "makespan", "--json")
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert set(found) == {"mapper", "objective", "mapping", "makespan_s", "period_s", "schedule"}
+    assert found["makespan_s"] == 80
+    assert found["schedule"]["T10"] == {"node": found["mapping"]["T10"], "start_s": 73, "finish_s": 80}
+    table = place.run("map", "--problem", problem, "--mapper", "heft", "--objective", "makespan")
+    assert "makespan 80 s" in table.stdout
+
+
+def test_a_problem_with_faults_shows_all_of_them(place: Place) -> None:
+    (place.folder / "bad.json").write_text('{"tasks": ["a", "b"], "nodes": ["n"], "exec_s": {"a": {"n": -1}}}')
+    ran = place.run("map", "--problem", "bad.json")
+    assert ran.returncode == 2
+    assert "exec_s.a.n" in ran.stderr or "exec_s" in ran.stderr
+    assert "Traceback" not in ran.stderr
