@@ -24,15 +24,21 @@ class LocalNode:
 
 
 def local_nodes(asked: str | None, app: App | None) -> tuple[LocalNode, ...]:
-    """`home` and the others: as asked, else those of the application's `node_map`, else three."""
+    """`home` and the others: as asked, else those the application names, else three."""
     if asked is not None and not asked.isdigit():
         return read_file(Path(asked))
-    if asked is None and app is not None and app.node_map:
-        return _with_home([LocalNode(name=name) for name in app.node_map])
+    if asked is None and app is not None:
+        named = list(app.node_map) or _numbered(DEFAULT_COUNT)
+        hosts = [source.host for source in app.sources]
+        return _with_home([LocalNode(name=name) for name in dict.fromkeys([*named, *hosts])])
     count = DEFAULT_COUNT if asked is None else int(asked)
     if not 1 <= count <= MOST:
         raise UsageError(f"--nodes {count}: a local run has between 1 and {MOST} nodes beside home")
-    return _with_home([LocalNode(name=f"node{index}") for index in range(1, count + 1)])
+    return _with_home([LocalNode(name=name) for name in _numbered(count)])
+
+
+def _numbered(count: int) -> list[str]:
+    return [f"node{index}" for index in range(1, count + 1)]
 
 
 def read_file(path: Path) -> tuple[LocalNode, ...]:
@@ -84,6 +90,9 @@ def check_fits(app: App, nodes: Collection[str]) -> None:
     for task in app.graph.tasks.values():
         if task.pin is not None and task.pin not in nodes:
             raise UsageError(f"task {task.name} is pinned to {task.pin}, but the nodes here are {', '.join(nodes)}")
+    for source in app.sources:
+        if source.host not in nodes:
+            raise UsageError(f"task {source.name} runs on {source.host}, but the nodes here are {', '.join(nodes)}")
     wanted = [name for name in app.node_map if name != HOME]
     if app.node_map and not set(wanted) & set(nodes):
         raise UsageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from json.encoder import encode_basestring
 from typing import Any
 
 
@@ -21,11 +22,11 @@ def text(payload: bytes, decode: Callable[[bytes], Any]) -> str:
 def line(item_id: str, position: int | None, task: str, value: str) -> bytes:
     """One result, `value` being JSON text."""
     place = "null" if position is None else position
-    return f'{{"id":{_dump(item_id)},"seq":{place},"task":{_dump(task)},"value":{value}}}\n'.encode()
+    return f'{{"id":{encode_basestring(item_id)},"seq":{place},"task":"{task}","value":{value}}}\n'.encode()
 
 
 def _dump(value: object) -> str:
-    dumped = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    dumped = _encode(value)
     # Half a surrogate pair has no UTF-8 form: written as an escape it is still JSON.
     return dumped if dumped.isascii() or _has_utf8(dumped) else json.dumps(value, default=_plain)
 
@@ -45,3 +46,7 @@ def _plain(value: object) -> object:
         return value.decode()
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(value).decode()}
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode
+"""Made once: `json.dumps` with settings makes an encoder per call, which costs more than most values."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.nodes import LocalNode, check_fits, local_nodes
-from runtime.app import App
+from runtime.app import App, SourceTask
 from runtime.errors import UsageError
 from runtime.graph import Task, TaskGraph
 
@@ -31,6 +31,14 @@ def test_an_application_brings_its_own_nodes() -> None:
     mapped = app(home="laptop", pi="raspberry", big="server")
     assert names(None, mapped) == ["home", "pi", "big"]
     assert names("2", mapped) == ["home", "node1", "node2"]
+
+
+def test_hosts_of_tasks_outside_the_graph_are_nodes() -> None:
+    camera = SourceTask(name="camera", script="camera.py", host="gate", children=("a",))
+    watching = replace(app(), sources=(camera,))
+    assert names(None, watching) == ["home", "node1", "node2", "node3", "gate"]
+    with pytest.raises(UsageError, match="task camera runs on gate"):
+        check_fits(watching, names("2", watching))
 
 
 @pytest.mark.parametrize("asked", ["0", "65"])
