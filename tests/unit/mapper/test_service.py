@@ -1,0 +1,67 @@
+"""The mapper's process when the bus fails, and when it was away while a node left."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from mapper.service import MapperService
+from runtime import codec, subjects
+from runtime.app import App
+from runtime.bus import Bus
+from runtime.bus_errors import StoreTimeout
+from runtime.mapping import BY_HAND, TaskMapping
+from tests.unit.mapper.test_table import APP, execution, profile
+
+
+class FailingBus:
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.records: dict[str, TaskMapping] = {}
+
+    async def put_record(self, subject: str, payload: bytes) -> int:
+        if self.failures:
+            self.failures -= 1
+            raise StoreTimeout("no acknowledgement in time")
+        self.records[subject] = TaskMapping.from_record(codec.decode_record(payload))
+        return 1
+
+    def publish(self, subject: str, payload: bytes) -> bool:
+        return True
+
+
+def mapper(bus: FailingBus, app: App, *nodes: str) -> MapperService:
+    made = MapperService(cast(Bus, bus), "mapper-1", len(nodes))
+    made._on_app(["jupiter", "app", app.name], app.to_record())
+    for node in nodes:
+        made._on_node(["node", subjects.node_token(node)], profile(node).to_record())
+        made._on_execution([app.name, "a", subjects.node_token(node)], execution(node).to_record())
+    return made
+
+
+def mapped(made: MapperService, **mapping: Any) -> None:
+    made._on_mapping(["jupiter", "mapping", APP.name], TaskMapping(digest="d", **mapping).to_record())
+
+
+async def test_a_mapping_that_was_not_taken_is_published_again() -> None:
+    bus = FailingBus(failures=1)
+    made = mapper(bus, APP, "node1")
+    assert "not published" in await made._map(APP)
+    assert await made._map(APP) == ""
+    assert bus.records[subjects.mapping("app")].assignment == {"a": "node1"}
+
+
+async def test_a_mapper_that_starts_after_a_node_has_left_maps_its_tasks_away() -> None:
+    """It had compared the nodes only with those that were there when it first looked."""
+    bus = FailingBus()
+    made = mapper(bus, APP, "node1")
+    mapped(made, assignment={"a": "node2"}, algorithm="heft")
+    assert await made._map(APP) == ""
+    assert bus.records[subjects.mapping("app")].assignment == {"a": "node1"}
+
+
+async def test_a_mapping_by_hand_is_left_alone_wherever_it_points() -> None:
+    bus = FailingBus()
+    made = mapper(bus, APP, "node1")
+    mapped(made, assignment={"a": "node2"}, algorithm=BY_HAND)
+    assert await made._map(APP) == ""
+    assert bus.records == {}
