@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from dataclasses import dataclass
+from collections.abc import Coroutine
 
 from circe.layout import app_streams, system_streams
 from circe.pulse import LEASE_S
-from circe.reconcile import Decision, decide
+from circe.reconcile import decide
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
+from runtime.bus_errors import BusClosed
+from runtime.errors import TransportError
+from runtime.hearing import Hearing
 from runtime.mapping import TaskMapping
 from runtime.message import Record
 from runtime.records import GONE, Beat, DesiredWorker, EdgeRecord
@@ -26,12 +29,8 @@ logger = logging.getLogger(__name__)
 
 PERIOD_S = 0.5
 """The longest time between two decisions; every change brings one at once."""
-
-
-@dataclass(slots=True)
-class _Alive:
-    beat: Beat
-    seen_s: float
+PAUSE_S = LEASE_S / 2
+"""When no beat at all is heard for this long it is we who are cut off."""
 
 
 class Dispatcher:
@@ -44,7 +43,10 @@ class Dispatcher:
         self._mappings: dict[str, tuple[TaskMapping, int]] = {}
         self._edges: dict[str, EdgeRecord] = {}
         self._desired: dict[str, DesiredWorker] = {}
-        self._alive: dict[str, _Alive] = {}
+        self._alive: dict[str, Beat] = {}
+        self._gone: set[str] = set()
+        self._hearing = Hearing(lease_s=LEASE_S, pause_s=PAUSE_S)
+        self._listened_s = 0.0
         self._prepared: dict[str, str] = {}
         self._said: dict[str, str] = {}
         self._changed = asyncio.Event()
@@ -64,6 +66,7 @@ class Dispatcher:
         ):
             for handle in (apps, mappings, edges, desired, beats):
                 await handle.caught_up
+            self._listened_s = self._loop.time() + LEASE_S
             while not service.stopping.is_set():
                 await self._reconcile()
                 await self._wait(service)
@@ -134,9 +137,12 @@ class Dispatcher:
         before = self._alive.get(incarnation)
         if beat.state == GONE:
             self._alive.pop(incarnation, None)
+            self._hearing.forget(incarnation)
+            self._gone.add(incarnation)
         else:
-            self._alive[incarnation] = _Alive(beat, self._loop.time())
-        if before is None or before.beat.state != beat.state:
+            self._alive[incarnation] = beat
+            self._hearing.hear(incarnation, self._loop.time())
+        if before is None or before.state != beat.state:
             self._changed.set()
 
     # ---- what is done
@@ -144,13 +150,37 @@ class Dispatcher:
     async def _reconcile(self) -> None:
         now_s = self._loop.time()
         # A beat is withdrawn, not forgotten: the state of the last one decides, its age whether it counts.
-        for name in [name for name, alive in self._alive.items() if now_s - alive.seen_s > LEASE_S]:
-            del self._alive[name]
-        for _, app in sorted(self._apps.items()):
-            await self._prepare(app)
-            await self._apply(app)
+        for name in self._hearing.silent(now_s):
+            self._hearing.forget(name)
+            self._alive.pop(name, None)
+        if now_s > self._listened_s:
+            self._gone.clear()
+        for name, app in sorted(self._apps.items()):
+            await self._try(name, self._serve(app))
         for name in sorted(self._known() - self._apps.keys()):
-            await self._remove(name)
+            await self._try(name, self._remove(name))
+
+    async def _try(self, name: str, work: Coroutine[None, None, None]) -> None:
+        """One application's trouble with the bus is not that of the others; what failed is done at the next look."""
+        try:
+            await work
+        except BusClosed:
+            raise
+        except TransportError as error:
+            self._say(name, f"the bus fails, trying again: {error}", logging.WARNING)
+
+    async def _serve(self, app: App) -> None:
+        await self._prepare(app)
+        if not self._unheard(app.name):
+            await self._apply(app)
+
+    def _unheard(self, name: str) -> set[str]:
+        """Who is listed and may live: a dispatcher that has just started gives them the time to be heard."""
+        edges = self._edges.get(name)
+        if edges is None or self._loop.time() > self._listened_s:
+            return set()
+        listed = edges.incarnations() | ({edges.head} - {None})
+        return {str(each) for each in listed} - self._alive.keys() - self._gone
 
     def _known(self) -> set[str]:
         """Applications that have left something on the bus."""
@@ -166,33 +196,32 @@ class Dispatcher:
 
     async def _apply(self, app: App) -> None:
         mapping, epoch = self._mappings.get(app.name, (None, 0))
-        beats = [alive.beat for alive in self._alive.values()]
-        decision = decide(app, mapping, epoch, beats, self._edges.get(app.name))
-        self._say(app.name, decision)
+        decision = decide(app, mapping, epoch, self._alive.values(), self._edges.get(app.name))
+        self._say(app.name, decision.message or "in place")
         if decision.workers is not None:
             await self._want(app.name, decision.workers)
         edges = decision.edges
         current = self._edges.get(app.name)
         if current is None or edges.revision > current.revision:
-            self._edges[app.name] = edges
             await self._bus.put_record(subjects.edges(app.name), codec.encode_record(edges.to_record()))
+            self._edges[app.name] = edges
             logger.info("edges of %s, revision %d: %s", app.name, edges.revision, dict(edges.workers))
 
-    def _say(self, name: str, decision: Decision) -> None:
-        if decision.message != self._said.get(name):
-            self._said[name] = decision.message
-            logger.info("%s: %s", name, decision.message or "in place")
+    def _say(self, name: str, message: str, level: int = logging.INFO) -> None:
+        if message != self._said.get(name):
+            self._said[name] = message
+            logger.log(level, "%s: %s", name, message)
 
     async def _want(self, name: str, workers: tuple[DesiredWorker, ...]) -> None:
         wanted = {subjects.worker(each.node, each.app, each.task): each for each in workers}
         for subject in sorted(wanted):
             if self._desired.get(subject) != wanted[subject]:
-                self._desired[subject] = wanted[subject]
                 await self._bus.put_record(subject, codec.encode_record(wanted[subject].to_record()))
+                self._desired[subject] = wanted[subject]
         gone = [key for key, each in self._desired.items() if each.app == name and key not in wanted]
         for subject in sorted(gone):
-            del self._desired[subject]
             await self._bus.delete_record(subjects.CONTROL_STREAM, subject)
+            self._desired.pop(subject, None)
 
     async def _remove(self, name: str) -> None:
         """The application is gone: nothing of it stays."""

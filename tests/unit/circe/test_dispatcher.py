@@ -1,0 +1,89 @@
+"""The dispatcher when the bus fails, and when it has only just begun to listen."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from circe.dispatcher import Dispatcher
+from runtime import codec, subjects
+from runtime.app import App
+from runtime.bus import Bus
+from runtime.bus_errors import ApiError, StoreTimeout
+from runtime.graph import Task, TaskGraph
+from runtime.mapping import TaskMapping
+from runtime.message import Record
+from runtime.network import HOME
+from runtime.records import GONE, READY, Beat, EdgeRecord
+
+GRAPH = TaskGraph({"a": Task(name="a", script="a.py", children=(HOME,))}, ("a",))
+
+
+class FailingBus:
+    """Takes records, but as often as `failures` says it does not, and makes no streams for `refused`."""
+
+    def __init__(self, failures: int = 0, refused: str = "nothing") -> None:
+        self.failures = failures
+        self.refused = refused
+        self.records: dict[str, dict[str, Any]] = {}
+
+    async def ensure_stream(self, spec: Any) -> None:
+        if self.refused in spec.name:
+            raise ApiError("STREAM.CREATE", 10047, "insufficient storage resources available")
+
+    async def put_record(self, subject: str, payload: bytes) -> int:
+        if self.failures:
+            self.failures -= 1
+            raise StoreTimeout("no acknowledgement in time")
+        self.records[subject] = codec.decode_record(payload)
+        return 1
+
+
+def dispatcher(bus: FailingBus, *names: str) -> Dispatcher:
+    made = Dispatcher(cast(Bus, bus))
+    for name in names:
+        app = App(name=name, graph=GRAPH, digest="d")
+        made._on_app(record(subjects.app(name), app.to_record()))
+        mapping = TaskMapping(assignment={"a": "node1"}, algorithm="heft")
+        made._on_mapping(record(subjects.mapping(name), mapping.to_record()))
+    return made
+
+
+def record(subject: str, value: dict[str, Any]) -> Record:
+    return Record(subject, codec.encode_record(value), 1, 0.0)
+
+
+def beat(incarnation: str, task: str, state: str = READY) -> Record:
+    said = Beat(app="x", task=task, incarnation=incarnation, node="node1", state=state, digest="d")
+    return record(subjects.status("x", task, incarnation), said.to_record())
+
+
+async def test_what_the_bus_did_not_take_is_put_again() -> None:
+    bus = FailingBus(failures=2)
+    made = dispatcher(bus, "x")
+    for _ in range(3):
+        await made._reconcile()
+    assert bus.records[subjects.worker("node1", "x", "a")]["digest"] == "d"
+    assert bus.records[subjects.edges("x")]["revision"] == 1
+
+
+async def test_an_application_that_cannot_have_its_streams_is_no_trouble_to_the_others() -> None:
+    bus = FailingBus(refused="-x-")
+    await dispatcher(bus, "x", "y")._reconcile()
+    assert subjects.edges("x") not in bus.records
+    assert subjects.edges("y") in bus.records
+
+
+async def test_those_listed_are_not_left_out_before_they_had_time_to_be_heard() -> None:
+    bus = FailingBus()
+    made = dispatcher(bus, "x")
+    listed = EdgeRecord(app="x", revision=7, digest="d", entries=("a",), workers={"a": ("a-1",)}, head="gateway-1")
+    made._on_edges(record(subjects.edges("x"), listed.to_record()))
+    made._listened_s = made._loop.time() + 60.0
+    await made._reconcile()
+    made._on_beat(beat("gateway-1", HOME))
+    await made._reconcile()
+    assert bus.records == {}
+    made._on_beat(beat("a-1", "a", GONE))
+    await made._reconcile()
+    edges = bus.records[subjects.edges("x")]
+    assert (edges["revision"], list(edges["workers"]["a"]), edges["head"]) == (8, [], "gateway-1")
