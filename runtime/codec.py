@@ -26,9 +26,7 @@ class Codec(NamedTuple):
 def _bytes(value: Any) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
-    raise TypeError(
-        f"codec bytes: the task returned {type(value).__name__}; return bytes, or set another codec"
-    )
+    raise TypeError(f"codec bytes: the task returned {type(value).__name__}; return bytes, or set another codec")
 
 
 def _text(value: Any) -> bytes:
