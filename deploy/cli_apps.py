@@ -33,33 +33,14 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Run an application, or new code of one that runs, on a running Jupiter."""
-    from deploy import progress
-    from deploy.submit import find_apps, forget_bundle, prepare, put, read_mapping, wait_in_place
-    from deploy.watch import Watch
-    from runtime.errors import JupiterError
+    from deploy.submit import prepare, read_mapping, submit_app
 
     prepared = prepare(folder, mapper, objective)
     app = prepared.app
     given = None if mapping is None else read_mapping(mapping, app)
 
     async def work(bus: Bus, _: asyncio.Event) -> dict[str, Any]:
-        before = (await find_apps(bus)).get(app.name)
-        await put(bus, prepared, given)
-        if not wait:
-            return {"app": app.name, "digest": app.digest, "state": "submitted"}
-        async with Watch(bus, app.name) as watch:
-            try:
-                async with asyncio.timeout(timeout):
-                    await wait_in_place(watch, app)
-            except TimeoutError:
-                nodes = len(watch.picture.nodes)
-                text = progress.preparing(watch.picture, app, nodes, measures=given is None)[1]
-                raise JupiterError(f"{app.name} is not in place after {timeout:g} s: {text}") from None
-            if before is not None:
-                await forget_bundle(bus, before.digest)
-            found = watch.picture.mapping
-            places = {} if found is None else dict(found.assignment)
-            return {"app": app.name, "digest": app.digest, "state": "in place", "mapping": places}
+        return await submit_app(bus, prepared, given, timeout if wait else None)
 
     found = ask(server, work)
     if as_json:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,7 @@ from deploy.options import Folder
 
 if TYPE_CHECKING:
     from deploy.progress import Progress
+    from deploy.running import RunOptions
     from runtime.service import Service
 
 group = typer.Typer()
@@ -25,8 +26,27 @@ Nodes = Annotated[
         "Default: the application's node_map, else 3.",
     ),
 ]
+Source = Annotated[
+    str | None, typer.Option("--input", "-i", metavar="FILE|-", help="What to feed it; - is stdin. Ends with it.")
+]
+Results = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Where results go, a JSON line each. Default: stdout."),
+]
+Once = Annotated[
+    bool, typer.Option("--once", help="One item (the first of --input, else the sample input), mapped for makespan.")
+]
+Mapper = Annotated[str | None, typer.Option(metavar="NAME", help="Who decides where tasks run.")]
+Objective = Annotated[str | None, typer.Option(metavar="period|makespan", help="What the mapping is to be good at.")]
+Given = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help='A ready-made mapping, {"task": "node"}: nothing is measured or decided.'),
+]
+Report = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what the run was as JSON.")]
+Printed = Annotated[bool, typer.Option("--json", help="Print the report as the last line on stdout.")]
 Port = Annotated[int | None, typer.Option(help="Port of the NATS server. Default: one that is free.")]
 Host = Annotated[str, typer.Option(help="Address that the NATS server listens on; whoever reaches it may do anything.")]
+Drain = Annotated[float, typer.Option(metavar="SECONDS", help="How long Ctrl-C lets what is in flight finish.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what the components log.")]
 
 
@@ -34,64 +54,52 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what the co
 def run(
     folder: Folder,
     nodes: Nodes = None,
-    source: Annotated[
-        str | None,
-        typer.Option("--input", "-i", metavar="FILE|-", help="What to feed it; - is standard input. Ends with it."),
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where results go, a JSON line each. Default: stdout."),
-    ] = None,
-    once: Annotated[
-        bool,
-        typer.Option("--once", help="One item (the first of --input, else the sample input), mapped for makespan."),
-    ] = False,
-    mapper: Annotated[str | None, typer.Option(metavar="NAME", help="Who decides where tasks run.")] = None,
-    objective: Annotated[
-        str | None, typer.Option(metavar="period|makespan", help="What the mapping is to be good at.")
-    ] = None,
-    mapping: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help='A ready-made mapping, {"task": "node"}: nothing is measured or decided.'),
-    ] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write what the run was as JSON.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as the last line on stdout.")] = False,
+    source: Source = None,
+    output: Results = None,
+    once: Once = False,
+    mapper: Mapper = None,
+    objective: Objective = None,
+    mapping: Given = None,
+    report: Report = None,
+    as_json: Printed = False,
     port: Port = None,
     host: Host = "127.0.0.1",
-    drain: Annotated[
-        float, typer.Option(metavar="SECONDS", help="How long Ctrl-C lets what is in flight finish.")
-    ] = 10.0,
+    drain: Drain = 10.0,
     verbose: Verbose = False,
 ) -> None:
     """Run an application on this machine: server, nodes, profiling, mapping, tasks, input to results.
 
     Results are written in the order of the inputs: {"id", "seq", "task", "value"}, seq counting inputs from 1.
-    Without --input it runs until Ctrl-C and takes what `jupiter send` or any NATS client publishes.
-    Items that fail for good (dead letters) are reported at the end; the exit code is 0 all the same, because the
-    run itself was carried out. Ctrl-C finishes what is in flight (exit code 0; 1 when that took too long); a second
-    one does not wait.
+    Without --input it runs until Ctrl-C and takes what `jupiter send` or any NATS client publishes. Items that
+    fail for good (dead letters) are reported at the end; the exit code is 0 all the same. Ctrl-C finishes what is
+    in flight (exit code 0; 1 when that took too long); a second one does not wait.
     """
+    from deploy.running import RunOptions
+
+    options = RunOptions(
+        folder=folder,
+        nodes=nodes,
+        source=source,
+        output=output,
+        is_once=once,
+        mapper=mapper,
+        objective=objective,
+        mapping=mapping,
+        report=report,
+        port=port,
+        host=host,
+        drain_s=drain,
+    )
+    _run(options, as_json=as_json, is_verbose=verbose)
+
+
+def _run(options: RunOptions, *, as_json: bool, is_verbose: bool) -> None:
     from deploy.report import summary
-    from deploy.running import RunOptions, plan_run, run_plan
+    from deploy.running import plan_run, run_plan
     from deploy.session import shelled
 
-    plan = plan_run(
-        RunOptions(
-            folder=folder,
-            nodes=nodes,
-            source=source,
-            output=output,
-            is_once=once,
-            mapper=mapper,
-            objective=objective,
-            mapping=mapping,
-            report=report,
-            port=port,
-            host=host,
-            drain_s=drain,
-        )
-    )
-    show = _showing(verbose)
+    plan = plan_run(options)
+    show = _showing(is_verbose)
 
     async def work(service: Service) -> dict[str, Any]:
         return await run_plan(service, plan, show)
@@ -100,11 +108,12 @@ def run(
         found = shelled(work)
     finally:
         show.close()
-    if found is not None:
-        for line in summary(found):
-            show.say(line)
-        if as_json:
-            typer.echo(_one_line(found))
+    if found is None:
+        return
+    for line in summary(found):
+        show.say(line)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
 
 
 @group.command()
@@ -137,10 +146,3 @@ def _showing(is_verbose: bool) -> Progress:
     if is_verbose:
         os.environ.setdefault(LOG_VARIABLE, "info")  # of this process and, with the environment, of its children
     return progress()
-
-
-def _one_line(report: dict[str, Any]) -> str:
-    import json
-
-    sys.stdout.flush()
-    return json.dumps(report, ensure_ascii=False)

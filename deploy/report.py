@@ -45,10 +45,6 @@ def build(
     app: App, picture: Picture, figures: Figures, dead: Sequence[dict[str, Any]], *, is_once: bool
 ) -> dict[str, Any]:
     """The report as plain values."""
-    head = picture.head
-    latencies_s = head.latencies_s if head is not None else {}
-    home = picture.total(HOME)
-    elapsed_s = figures.elapsed_s
     mapping = picture.mapping
     return {
         "app": app.name,
@@ -62,26 +58,33 @@ def build(
             "makespan_s": None if mapping is None else mapping.makespan_s,
             "period_s": None if mapping is None else mapping.period_s,
         },
-        "measured": {
-            "makespan_s": latencies_s.get("p50") if is_once else None,
-            "period_s": elapsed_s / figures.ended if elapsed_s and figures.ended else None,
-            "elapsed_s": elapsed_s,
-            "items_per_s": figures.items_per_s,
-            "first_result_s": _since(figures.started_s, figures.first_result_s),
-            "p50_s": latencies_s.get("p50"),
-            "p99_s": latencies_s.get("p99"),
-        },
+        "measured": _measured(picture, figures, is_once=is_once),
         "items": {
             "in": figures.stored,
             "ended": figures.ended,
             "results": figures.written,
             "unfinished": figures.unfinished,
             "dead_letters": figures.dead_letters,
-            "resent": home.get("resent", 0),
+            "resent": picture.total(HOME).get("resent", 0),
         },
         "tasks": {task: _task(picture, task) for task in app.graph.tasks},
         "dead_letters": list(dead),
         "restarts": figures.restarts,
+    }
+
+
+def _measured(picture: Picture, figures: Figures, *, is_once: bool) -> dict[str, float | None]:
+    """What is compared with the predictions: one item's time from end to end, and seconds per item."""
+    latencies_s = {} if picture.head is None else picture.head.latencies_s
+    elapsed_s = figures.elapsed_s
+    return {
+        "makespan_s": latencies_s.get("p50") if is_once else None,
+        "period_s": elapsed_s / figures.ended if elapsed_s and figures.ended else None,
+        "elapsed_s": elapsed_s,
+        "items_per_s": figures.items_per_s,
+        "first_result_s": _since(figures.started_s, figures.first_result_s),
+        "p50_s": latencies_s.get("p50"),
+        "p99_s": latencies_s.get("p99"),
     }
 
 

@@ -22,7 +22,10 @@ from runtime.errors import JupiterError
 
 logger = logging.getLogger(__name__)
 
+FIRST_LOOK_S = 0.02
 LOOK_S = 0.1
+LOOK_GROWTH = 1.3
+"""Often at first, when the pace is still unknown and a short input may soon have ended."""
 HELD_BYTES = 256 << 20
 """Results that wait for an earlier input; beyond that, no further input is read."""
 
@@ -58,6 +61,7 @@ class Stream:
         self._lead = Lead(self._loop.time())
         self._moved = asyncio.Event()
         self._held_bytes = 0
+        self._pause_s = FIRST_LOOK_S
         self._looked_s = self._loop.time()
 
     @property
@@ -175,8 +179,9 @@ class Stream:
 
     async def _pause(self, stopping: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
+            async with asyncio.timeout(self._pause_s):
                 await stopping.wait()
+        self._pause_s = min(LOOK_S, self._pause_s * LOOK_GROWTH)
 
     async def _drain(self, reader: ResultReader, feeding: asyncio.Task[None] | None) -> None:
         """Read no more input; what has entered is finished and written."""

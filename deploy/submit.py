@@ -8,7 +8,9 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from deploy import progress
 from deploy.sampling import with_samples
 from deploy.watch import PROFILER, Picture, Watch
 from runtime import bundle, codec, subjects
@@ -96,6 +98,30 @@ async def put(bus: Bus, prepared: Prepared, mapping: TaskMapping | None = None) 
         await bus.put_record(subjects.mapping(app.name), codec.encode_record(mapping.to_record()))
 
 
+async def submit_app(
+    bus: Bus, prepared: Prepared, mapping: TaskMapping | None, timeout_s: float | None
+) -> dict[str, Any]:
+    """Put it and wait until it is in place (not at all when there is no time-out); what became of it."""
+    app = prepared.app
+    before = (await find_apps(bus)).get(app.name)
+    await put(bus, prepared, mapping)
+    if timeout_s is None:
+        return {"app": app.name, "digest": app.digest, "state": "submitted"}
+    async with Watch(bus, app.name) as watch:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await wait_in_place(watch, app)
+        except TimeoutError:
+            nodes = len(watch.picture.nodes)
+            _, text = progress.preparing(watch.picture, app, nodes, measures=mapping is None)
+            raise JupiterError(f"{app.name} is submitted, but not in place after {timeout_s:g} s: {text}") from None
+        found = watch.picture.mapping
+    if before is not None:
+        await forget_bundle(bus, before.digest)
+    places = {} if found is None else dict(found.assignment)
+    return {"app": app.name, "digest": app.digest, "state": "in place", "mapping": places}
+
+
 async def wait_in_place(watch: Watch, app: App) -> None:
     """Wait until items flow through this version; raises JupiterError when a task of it cannot start."""
 
@@ -119,9 +145,18 @@ def hopeless(picture: Picture, app: App) -> str:
     message = picture.mapper_message()
     if not message.startswith(CANNOT_MAP):
         return ""
-    # The mapper knows that a task has no times; the profilers know why.
-    reasons = [f"task {beat.task} on {beat.node}: {beat.message}" for beat in failures]
-    return f"application {app.name} cannot be mapped: {reasons[0] if reasons else message[len(CANNOT_MAP) :]}"
+    return f"application {app.name} cannot be mapped: {_unmeasured(picture, app) or message[len(CANNOT_MAP) :]}"
+
+
+def _unmeasured(picture: Picture, app: App) -> str:
+    """Why the first task that has no times anywhere has none, in the words of one node."""
+    measured = {task for (task, _), found in picture.executions.items() if found.digest == app.digest}
+    reasons = {
+        beat.task: f"task {beat.task} on {beat.node}: {beat.message}"
+        for _, beat in sorted(picture.failures.items(), reverse=True)
+        if beat.digest == app.digest
+    }
+    return next((reasons[task] for task in app.graph.order if task not in measured and task in reasons), "")
 
 
 async def find_app(bus: Bus, name: str) -> App:
