@@ -34,6 +34,7 @@ from runtime.service import Service
 logger = logging.getLogger(__name__)
 
 PURGE_S = 5.0
+RESET_PAUSE_S = 0.5
 
 
 class AppGateway:
@@ -79,6 +80,8 @@ class AppGateway:
                     await self._beat_for_ever()
             finally:
                 undo()
+                if self._resets is not None:
+                    self._resets.cancel()
                 for subscription in listening:
                     await subscription.unsubscribe()
                 if self._pull is not None:
@@ -135,6 +138,8 @@ class AppGateway:
         self.head.reconnected()
         self._turn_soon()
         if self._pull is not None:
+            if self._resets is not None:
+                self._resets.cancel()
             self._resets = asyncio.create_task(self._reset(), name="reset after reconnection")
 
     def _refuse(self, what: str, error: Exception) -> None:
@@ -218,7 +223,16 @@ class AppGateway:
         self._turn_soon()
 
     async def _reset(self) -> None:
-        await self._bus.reset_consumer(subjects.ingress_stream(self._app.name), subjects.INGRESS_CONSUMER)
+        """What was delivered and not acknowledged comes again at once; left alone, it would after an hour."""
+        while True:
+            try:
+                await self._bus.reset_consumer(subjects.ingress_stream(self._app.name), subjects.INGRESS_CONSUMER)
+                return
+            except BusFault as error:
+                if self._bus.closed.is_set():
+                    raise
+                logger.warning("the ingress of %s is not read anew yet: %s", self._app.name, error)
+            await asyncio.sleep(RESET_PAUSE_S)
 
     async def _purge(self) -> None:
         """Let results go that were read and cannot come twice any more."""
