@@ -23,13 +23,18 @@ def priorities(problem: Problem) -> tuple[float, ...]:
 
 
 def critical_path(problem: Problem, priority: tuple[float, ...]) -> tuple[int, ...]:
-    """From a source to a sink along tasks of the highest priority; the first declared of equal ones."""
+    """From a source to a sink along tasks of the highest priority.
+
+    Of equal ones the first on the way down: a shortcut to a later task of the path has the priority of the path too.
+    """
+    rank = upward_rank(problem)
     sources = [task for task in range(len(problem.tasks)) if not problem.incoming[task]]
     path: list[int] = []
     candidates = sources
     while candidates:
         highest = max(priority[task] for task in candidates)
-        path.append(min(task for task in candidates if priority[task] >= highest * (1 - TIE_RATIO)))
+        equal = [task for task in candidates if priority[task] >= highest * (1 - TIE_RATIO)]
+        path.append(min(equal, key=lambda task: (-rank[task], task)))
         candidates = [problem.edges[e].target for e in problem.outgoing[path[-1]]]
     return tuple(path)
 
@@ -53,8 +58,8 @@ def schedule(problem: Problem) -> Schedule:
 
 
 def ready_order(problem: Problem, priority: tuple[float, ...]) -> tuple[int, ...]:
-    """Always the ready task with the highest priority."""
-    position = {task: index for index, task in enumerate(positions_by(problem, priority))}
+    """Always the ready task with the highest priority; of equal ones, that with the higher upward rank."""
+    position = {task: index for index, task in enumerate(positions_by(problem, priority, upward_rank(problem)))}
     pairs = [(edge.source, edge.target) for edge in problem.edges]
     return priority_topological_order([position[task] for task in range(len(position))], pairs)
 

@@ -30,7 +30,7 @@ def best_period(problem: Problem, start: Sequence[int], steps: int) -> tuple[tup
 
 
 class _PeriodSearch:
-    """Depth first over tasks, the heaviest first; nodes by the period they lead to."""
+    """Depth first over tasks, the heaviest first; nodes by the period they lead to, then by their own work."""
 
     def __init__(self, problem: Problem, start: Sequence[int], steps: int) -> None:
         self._loads = Loads(problem)
@@ -58,7 +58,8 @@ class _PeriodSearch:
         addition = loads.addition(task)
         worst_s = np.maximum(loads.affected_s(task, addition), period_s)
         snapshot = loads.snapshot()
-        for node in np.argsort(worst_s, kind="stable").tolist():
+        # Equal ones by their own work: the order in which nodes were declared must not matter.
+        for node in np.lexsort((loads.node_s + loads.work_s[task], worst_s)).tolist():
             if not self._can_improve(float(worst_s[node])):
                 break
             loads.move(task, node, addition)

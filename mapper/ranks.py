@@ -78,12 +78,13 @@ def downward_rank(problem: Problem, costs: MeanCosts | None = None) -> tuple[flo
     return tuple(rank)
 
 
-def positions_by(problem: Problem, priority: Sequence[float]) -> tuple[int, ...]:
-    """Tasks by falling priority; equal ones (within TIE_RATIO of the first of them) in topological order.
+def positions_by(problem: Problem, priority: Sequence[float], second: Sequence[float] = ()) -> tuple[int, ...]:
+    """Tasks by falling priority; equal ones (within TIE_RATIO of the first of them) by falling `second`, if given,
+    then in topological order.
 
     An upward rank never grows along an edge, so in its order parents come before their children.
     """
-    place = {task: index for index, task in enumerate(problem.topological)}
+    place = {task: index for index, task in enumerate(positions_by(problem, second) if second else problem.topological)}
     by_priority = sorted(problem.topological, key=lambda task: -priority[task])
     order: list[int] = []
     group: list[int] = []
