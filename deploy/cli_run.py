@@ -46,6 +46,13 @@ Report = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what th
 Printed = Annotated[bool, typer.Option("--json", help="Print the report as the last line on stdout.")]
 Port = Annotated[int | None, typer.Option(help="Port of the NATS server. Default: one that is free.")]
 Host = Annotated[str, typer.Option(help="Address that the NATS server listens on; whoever reaches it may do anything.")]
+Keep = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Keep what the server stores, and its log, there, for a later run to go on with.",
+    ),
+]
 Drain = Annotated[float, typer.Option(metavar="SECONDS", help="How long Ctrl-C lets what is in flight finish.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what the components log.")]
 
@@ -64,6 +71,7 @@ def run(
     as_json: Printed = False,
     port: Port = None,
     host: Host = "127.0.0.1",
+    keep: Keep = None,
     drain: Drain = 10.0,
     verbose: Verbose = False,
 ) -> None:
@@ -88,6 +96,7 @@ def run(
         report=report,
         port=port,
         host=host,
+        keep=keep,
         drain_s=drain,
     )
     _run(options, as_json=as_json, is_verbose=verbose)
@@ -117,7 +126,13 @@ def _run(options: RunOptions, *, as_json: bool, is_verbose: bool) -> None:
 
 
 @group.command()
-def up(nodes: Nodes = None, port: Port = None, host: Host = "127.0.0.1", verbose: Verbose = False) -> None:
+def up(
+    nodes: Nodes = None,
+    port: Port = None,
+    host: Host = "127.0.0.1",
+    keep: Keep = None,
+    verbose: Verbose = False,
+) -> None:
     """Start a Jupiter without an application on this machine, until Ctrl-C.
 
     Then: jupiter submit, send, tail, status … with --server, or JUPITER_SERVER set to the address it prints.
@@ -130,7 +145,7 @@ def up(nodes: Nodes = None, port: Port = None, host: Host = "127.0.0.1", verbose
 
     if port is not None:
         check_port_is_free(host, port)
-    plan = LocalPlan(nodes=local_nodes(nodes, None), port=port, host=host)
+    plan = LocalPlan(nodes=local_nodes(nodes, None), port=port, host=host, store=keep)
     show = _showing(verbose)
 
     async def work(service: Service) -> None:

@@ -45,6 +45,8 @@ class LocalPlan:
     host: str = LOOPBACK
     """The address it listens on."""
     has_mapper: bool = True
+    store: Path | None = None
+    """Where the server keeps its store and its log after the end; None for a store that goes with the run."""
 
 
 class LocalJupiter:
@@ -64,7 +66,7 @@ async def local_jupiter(service: Service, plan: LocalPlan, say: Callable[[str], 
     cache = Path(tempfile.mkdtemp(prefix="jupiter-run-"))
     try:
         async with (
-            EmbeddedServer(port=plan.port, host=plan.host) as server,
+            EmbeddedServer(plan.store, plan.port, host=plan.host) as server,
             connect(server.url, name="launcher") as bus,
         ):
             supervisor = Supervisor(service, _Obituaries(bus).on_gone, say)

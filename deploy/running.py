@@ -53,6 +53,7 @@ class RunOptions:
     report: Path | None = None
     port: int | None = None
     host: str = LOOPBACK
+    keep: Path | None = None
     drain_s: float = 10.0
 
 
@@ -89,7 +90,9 @@ def plan_run(options: RunOptions) -> RunPlan:
     find_binary()
     return RunPlan(
         prepared=prepared,
-        local=LocalPlan(nodes=nodes, port=options.port, host=options.host, has_mapper=mapping is None),
+        local=LocalPlan(
+            nodes=nodes, port=options.port, host=options.host, has_mapper=mapping is None, store=options.keep
+        ),
         stream=StreamPlan(source=source, output=options.output, is_once=options.is_once, drain_s=options.drain_s),
         mapping=mapping,
         report=options.report,

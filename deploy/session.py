@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from runtime import service
+from runtime import service, subjects
 from runtime.bus import Bus, connect
+from runtime.bus_errors import STREAM_NOT_FOUND, ApiError, NoResponders
 from runtime.errors import JupiterError
 from runtime.service import Service
 
@@ -50,6 +51,7 @@ def connected(
 
     async def visit(running: Service) -> ResultT | None:
         async with connect(server, name="jupiter", connect_timeout_s=CONNECT_S) as bus:
+            await _check(bus, server)
             working = asyncio.ensure_future(work(bus, running.stopping))
             stopping = asyncio.ensure_future(running.stopping.wait())
             try:
@@ -65,3 +67,17 @@ def connected(
                 await asyncio.gather(working, stopping, return_exceptions=True)
 
     return shelled(visit)
+
+
+async def _check(bus: Bus, server: str) -> None:
+    """A server alone is no Jupiter: say so, rather than wait for answers that nobody gives."""
+    try:
+        await bus.api(f"STREAM.INFO.{subjects.CONTROL_STREAM}", deadline_s=CONNECT_S)
+    except NoResponders as error:
+        raise JupiterError(f"the server at {server} has no JetStream; switch it on (nats-server -js)") from error
+    except ApiError as error:
+        if error.code != STREAM_NOT_FOUND:
+            raise
+        raise JupiterError(
+            f"no Jupiter runs at {server}; start one with `jupiter up`, or `jupiter dispatcher` and the others there"
+        ) from error

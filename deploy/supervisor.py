@@ -74,7 +74,7 @@ class Supervisor:
 
     def keep(self, component: Component) -> None:
         """Start it, and start it again whenever it ends; the service fails if that is hopeless."""
-        self._service.start(component.name, self._keep(component), may_finish=True)
+        self._service.start(component.name, self.run(component), may_finish=True)
 
     def pids(self) -> dict[str, int]:
         """The processes that run now, by component."""
@@ -87,7 +87,8 @@ class Supervisor:
         running = [life.process for life in self._lives.values() if life.process is not None]
         await asyncio.gather(*(children.stop(process, grace_s) for process in running))
 
-    async def _keep(self, component: Component) -> None:
+    async def run(self, component: Component) -> None:
+        """Until stopped; raises when another start would be hopeless."""
         life = self._lives[component.name] = _Life()
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():

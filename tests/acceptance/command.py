@@ -45,15 +45,19 @@ class Place:
 
     def processes(self) -> list[str]:
         """Command lines of what still runs of all that was started here."""
-        found = []
+        return list(self.running().values())
+
+    def running(self) -> dict[int, str]:
+        """The same by process id."""
+        found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
                     if f"{MARK}={self.mark}".encode() in (entry / "environ").read_bytes():
-                        found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                        found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 except OSError:
                     continue  # ended meanwhile, or not ours to read
-        return [line for line in found if line]
+        return {number: line for number, line in found.items() if line}
 
     async def nothing_left(self, within_s: float = 5.0) -> None:
         """Wait until no process is left; fails with their command lines."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def test_every_result_once_and_in_order(place: Place) -> None:
     assert report["tasks"]["summary"]["results"] >= LINES
     assert report["items"] == {"in": LINES, "ended": LINES, "results": LINES, "unfinished": 0, "dead_letters": 0,
                                "resent": report["items"]["resent"]}  # fmt: skip
-    assert report["algorithm"] == "heft" and report["epoch"] > 0
+    assert report["algorithm"] and report["why"] and report["epoch"] > 0
     assert report["predicted"]["period_s"] > 0 and report["measured"]["period_s"] > 0
     assert report["measured"]["first_result_s"] < 10
     assert report["measured"]["items_per_s"] > 100
@@ -136,6 +137,20 @@ async def test_ctrl_c_finishes_what_is_in_flight_and_leaves_nothing(place: Place
     assert not listens(int(url.rsplit(":", 1)[1]))
     assert place.processes() == []
     assert list(place.temporary.iterdir()) == []
+
+
+async def test_a_server_that_is_killed_comes_back_and_everything_goes_on(place: Place) -> None:
+    async with place.started("run", EXAMPLE, "--nodes", "1", "--input", "-") as running:
+        url = await running.url()
+        await running.write("before it\n")
+        assert json.loads(await running.line())["seq"] == 1
+        [server] = [number for number, line in place.running().items() if "nats-server -c" in line]
+        os.kill(server, signal.SIGKILL)
+        await running.says("nats-server ended with status -9")
+        await running.write("after it\n")
+        assert json.loads(await running.line())["seq"] == 2
+        assert await running.ended() == 0
+    assert running.said[0].endswith(url)
 
 
 async def test_a_second_ctrl_c_does_not_wait(place: Place) -> None:

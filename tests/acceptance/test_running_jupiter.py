@@ -13,6 +13,7 @@ from typing import Any
 
 from runtime import subjects
 from runtime.bus import Bus, connect
+from runtime.server import EmbeddedServer
 from tests.acceptance.command import EXAMPLE, Place, application
 
 TASKS = ["split", "count", "length", "merge", "summary"]
@@ -53,6 +54,14 @@ async def test_a_day_with_jupiter(place: Place) -> None:
         assert await up.ended() == 0
     assert place.processes() == []
     assert list(place.temporary.iterdir()) == []
+
+
+async def test_a_server_alone_is_no_jupiter(place: Place) -> None:
+    async with EmbeddedServer() as server:
+        for command in (("status",), ("submit", EXAMPLE), ("tail", "example")):
+            ran = await asyncio.to_thread(place.run, *command, "--server", server.url)
+            assert ran.returncode == 1
+            assert ran.stderr.startswith(f"jupiter: no Jupiter runs at {server.url}; start one")
 
 
 async def submits_and_sends(day: Day) -> None:
