@@ -35,6 +35,10 @@ class Running:
     def place(self) -> Place:
         return (self.app, self.task)
 
+    @property
+    def kind(self) -> Kind:
+        return (self.app, self.task, self.digest)
+
 
 @dataclass(frozen=True, slots=True)
 class Start:

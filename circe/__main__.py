@@ -25,10 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _worker(service: Service, bus, options: argparse.Namespace) -> None:  # type: ignore[no-untyped-def]
     from circe.options import WorkerOptions
-    from circe.worker import run_worker
+    from circe.printing import install
+    from circe.working import run_worker
 
     # What user code prints must not mix with results that the command writes to its own output.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    lines = None if options.slots is None else install(options.node)
     await run_worker(
         service,
         bus,
@@ -41,7 +43,9 @@ async def _worker(service: Service, bus, options: argparse.Namespace) -> None:  
             cache=options.bundle,
             digest=options.digest,
             epoch=options.epoch,
+            slots=options.slots,
         ),
+        lines,
     )
 
 
@@ -74,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
             component.add_argument("--bundle", type=Path, required=True, help="the cache that holds the bundle")
             component.add_argument("--digest", required=True)
             component.add_argument("--epoch", type=int, default=0)
+            component.add_argument("--slots", type=int, help="descriptor of memory shared with the parent")
     return parser
 
 

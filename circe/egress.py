@@ -10,9 +10,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 
+from circe.call import Failure
 from circe.flow import Job, Result
 from circe.letters import dead_letter
-from circe.runner import Failure
 from runtime import subjects
 from runtime.bus import Bus
 from runtime.bus_errors import StreamFull, WrongLastSequence

@@ -148,7 +148,8 @@ class Lineage:
         """
         over = self._over(beat)
         peer = self._peers.get(beat.incarnation)
-        if peer is None:
+        if peer is None or beat.is_spoken_for:
+            # Only a worker's own word tells what it holds; until then nothing of its segment is stale.
             return [], over
         peer.holds = frozenset((root, attempt) for head, root, attempt in beat.holds if head == self.head)
         peer.rounds += 1

@@ -18,3 +18,5 @@ class WorkerOptions:
     cache: Path
     digest: str
     epoch: int = 0
+    slots: int | None = None
+    """Descriptor of the memory shared with the parent, which then reads our standard output and error too."""

@@ -30,10 +30,15 @@ class Pulse:
         self._samples.append(busy_s)
         self._busy_s += busy_s
 
-    def beat(self, now_s: float, counts: Mapping[str, int]) -> tuple[bool, dict[str, float], dict[str, float]]:
-        """Whether the lease was missed; rates per second since the last beat; latency quantiles."""
+    def beat(
+        self, now_s: float, counts: Mapping[str, int], renewed_s: float = 0.0
+    ) -> tuple[bool, dict[str, float], dict[str, float]]:
+        """Whether the lease was missed; rates per second since the last beat; latency quantiles.
+
+        `renewed_s`: when somebody else last spoke for us.
+        """
         elapsed_s = max(now_s - self._last_s, 1e-9)
-        stalled = elapsed_s > LEASE_S
+        stalled = now_s - max(self._last_s, renewed_s) > LEASE_S
         rates = {
             f"{name}_per_s": round((counts.get(name, 0) - self._counts.get(name, 0)) / elapsed_s, 3)
             for name in ("in", "out", "results", "ended")

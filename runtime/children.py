@@ -49,6 +49,7 @@ async def spawn(
     stdin: int | IO[bytes] | None = subprocess.DEVNULL,
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
+    pass_fds: Sequence[int] = (),
     before_exec: Callable[[], None] | None = None,
 ) -> asyncio.subprocess.Process:
     """Start a program that dies with this process. `before_exec` runs in the child, after the fork."""
@@ -67,6 +68,7 @@ async def spawn(
         env=None if env is None else dict(env),
         cwd=cwd,
         start_new_session=True,
+        pass_fds=pass_fds,
         preexec_fn=prepare,  # prctl must be called in the child; it takes no lock
     )
     if _LIBC is None:

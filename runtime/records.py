@@ -101,6 +101,8 @@ class Beat:
     latencies_s: Mapping[str, float] = field(default_factory=dict)
     """`p50`, `p99` of user code (workers) or from end to end (gateway)."""
     message: str = ""
+    is_spoken_for: bool = False
+    """Said by its parent, while its code does not let it speak: it lives, and what it holds is not known."""
 
     @property
     def is_head(self) -> bool:

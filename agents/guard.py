@@ -1,0 +1,140 @@
+"""The watch over one worker: its shared memory, its output, and the end of it when it hangs in an item.
+
+Made before the process starts, asked for its verdict after it ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from mmap import mmap
+from pathlib import Path
+
+from agents.hangs import LOOK_S, Overdue, Watch
+from agents.output import Output
+from agents.verdict import Death, Verdict, judge
+from runtime import children
+from runtime.slot import DUMP_SIGNAL, SIZE_BYTES, Slots
+
+logger = logging.getLogger(__name__)
+
+DUMP_S = 0.2
+"""What a process that hangs may take to write its stacks down."""
+SILENT_S = 2.0
+"""Without a beat for so long, a worker in an item is spoken for."""
+SPEAK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ward:
+    """Who is watched over, and who is to hear of it."""
+
+    task: str
+    node: str
+    timeout_s: float | None
+    publish: Callable[[bytes], bool]
+    """Takes a line of its output for the bus."""
+    echo: Callable[[str], None]
+    """Takes a line of its output for our own."""
+
+
+class Guard:
+    """Of one worker."""
+
+    def __init__(self, ward: Ward) -> None:
+        self._timeout_s = ward.timeout_s
+        self._watch = Watch(ward.timeout_s)
+        self._overdue: Overdue | None = None
+        self._oom_kills = oom_kills()
+        self.descriptor = _shared_memory()
+        """For the worker, like that of `output`."""
+        self.slots = Slots(memoryview(mmap(self.descriptor, SIZE_BYTES)))
+        self.output = Output(ward.task, ward.node, publish=ward.publish, echo=ward.echo, item=self._item)
+
+    def started(self) -> None:
+        """The worker has its descriptors, or there will be none."""
+        os.close(self.descriptor)
+        self.output.started()
+
+    async def watch(self, process: asyncio.subprocess.Process, speak: Callable[[], Awaitable[None]]) -> None:
+        """Until cancelled, or until the worker had to be ended. `speak` says for it that it lives."""
+        spoke_s = 0.0
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now_s = time.monotonic()
+            calls, beat_s = self.slots.calls(), self.slots.beat_s
+            step, is_loop = self.slots.current(), self.slots.is_loop
+            overdue = self._watch.look(now_s, calls, is_loop=is_loop, step=step, beat_s=beat_s)
+            if overdue.calls:
+                self._overdue = overdue
+                return await self._end(process)
+            if calls and now_s - beat_s > SILENT_S and now_s - spoke_s > SPEAK_S and not is_stopped(process.pid):
+                # It does not let go of the interpreter. Work goes on, so nobody may take it for dead.
+                spoke_s = now_s
+                await speak()
+                self.slots.renew(now_s)
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        """First its stacks, then its life."""
+        logger.info("process %d hangs in an item: ending it", process.pid)
+        children.send_signal(process, DUMP_SIGNAL)
+        await asyncio.sleep(DUMP_S)
+        children.kill(process)
+
+    def judge(self, status: int) -> tuple[Verdict, str]:
+        """Once it has ended: who is to blame, and where user code was, if that is known."""
+        self.close()
+        before, after = self._oom_kills, oom_kills()
+        verdict = judge(
+            Death(
+                status=status,
+                calls=self.slots.calls(),
+                step=self.slots.current(),
+                is_leaving=self.slots.is_leaving,
+                overdue=self._overdue,
+                timeout_s=self._timeout_s or 0.0,
+                is_out_of_memory=after is not None and after != before,
+            )
+        )
+        return verdict, self.output.stack()
+
+    def close(self) -> None:
+        """What it printed last is passed on."""
+        self.output.end()
+
+    def _item(self) -> str:
+        calls = self.slots.calls()
+        return calls[0].item_id if len(calls) == 1 else ""
+
+
+def _shared_memory() -> int:
+    """A file without a name: nothing is left of it when nobody has it open."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("jupiter-slots")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, SIZE_BYTES)
+    return descriptor
+
+
+def oom_kills() -> int | None:
+    """Processes that the kernel has killed for want of memory; None where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether somebody has stopped the process (SIGSTOP)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in ("T", "t")
+    except (OSError, IndexError):
+        return False

@@ -1,0 +1,123 @@
+"""Jobs through user code until they are done or given up: runs them, tries again, heeds what the parent says.
+
+What ends a process is counted by the process's parent; its note (`runtime.charges`) is looked at before every job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from circe.call import Call, Failure, Outcome
+from circe.flow import Job
+from circe.outputs import Output
+from circe.retries import Retries, Retry
+from circe.runner import runner_for
+from runtime.charges import decode_charges
+from runtime.graph import Task
+from runtime.slot import Slots
+
+logger = logging.getLogger(__name__)
+
+Done = tuple[Job, list[Output], float]
+"""A job, what came out of it, and the seconds it took."""
+
+
+class Attempts:
+    """All jobs of one worker that user code has yet to finish."""
+
+    def __init__(
+        self,
+        call: Call,
+        task: Task,
+        slots: Slots,
+        *,
+        on_done: Callable[[list[Done]], None],
+        on_given_up: Callable[[Job, Failure, int], None],
+    ) -> None:
+        """`on_given_up` gets a job, its last error, and how often it was tried."""
+        self._slots = slots
+        self._on_done = on_done
+        self._on_given_up = on_given_up
+        self._loop = asyncio.get_running_loop()
+        self._runner = runner_for(call, self._take, slots, task.timeout_s)
+        self._retries = Retries(task.retries)
+        self._running = 0
+        self._note_version = 0
+        self.errors = 0
+
+    @property
+    def room(self) -> int:
+        """How many jobs it is worth to hand over now."""
+        return self._runner.limit - self._running
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Take jobs; an item that has ended too many processes does not run again."""
+        self._hear()
+        admitted = []
+        for job in jobs:
+            charge = self._retries.charge(job)
+            if charge is None:
+                admitted.append(job)
+            elif self._retries.is_over(charge):
+                self._give_up(job, Failure(charge.error, charge.traceback), charge.attempts)
+            else:
+                self._running += 1
+                self._runner.submit_alone(job)
+        if admitted:
+            self._running += len(admitted)
+            self._runner.submit(admitted)
+
+    def reject(self, job: Job, reason: str) -> None:
+        """What came out of the job cannot be used."""
+        self._give_up(job, Failure(reason, ""), self._retries.forget(job) + 1)
+
+    def forget(self, job: Job) -> None:
+        """What came out of the job was used."""
+        self._retries.forget(job)
+
+    def _hear(self) -> None:
+        version = self._slots.note_version
+        if version == self._note_version:
+            return
+        note = self._slots.note()
+        if note is None:  # it is being written
+            return
+        self._note_version = version
+        try:
+            self._retries.hear(decode_charges(note))
+        except ValueError as error:
+            logger.warning("refused a note: %s", error)
+
+    def _take(self, outcomes: list[Outcome]) -> None:
+        done: list[Done] = []
+        for job, outputs, busy_s in outcomes:
+            self._running -= 1
+            if isinstance(outputs, Failure):
+                self._failed(job, outputs)
+            else:
+                done.append((job, outputs, busy_s))
+        self._on_done(done)
+
+    def _failed(self, job: Job, failed: Failure) -> None:
+        """Try again with back-off, then give the item up."""
+        self.errors += 1
+        next_try = self._retries.failed(job)
+        if isinstance(next_try, Retry):
+            logger.warning("try %d of item %s: %s", next_try.tries, job.item_id, failed.error)
+            # In its pause it takes nobody's place: others run meanwhile.
+            self._loop.call_later(next_try.pause_s, self._again, job)
+        else:
+            self._give_up(job, failed, next_try.attempts)
+
+    def _again(self, job: Job) -> None:
+        self._running += 1
+        self._runner.submit([job])
+
+    def _give_up(self, job: Job, failed: Failure, attempts: int) -> None:
+        logger.warning("item %s is a dead letter after %d attempts: %s", job.item_id, attempts, failed.error)
+        self._on_given_up(job, failed, attempts)
+
+    async def close(self) -> None:
+        await self._runner.close()

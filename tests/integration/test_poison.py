@@ -1,0 +1,173 @@
+"""Items that take their process with them, one way or the other: each is charged alone, and everybody else goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from runtime import codec, subjects
+from runtime.app import App
+from runtime.message import Message
+from runtime.records import GONE, Beat
+from tests.integration.cluster import Cluster, Results, cluster, live
+
+pytestmark = [pytest.mark.timeout(60), pytest.mark.asyncio(loop_scope="module")]
+
+ITEMS = 60
+POISON = 17
+TIMEOUT_S = 0.6
+
+DIED = "the task's process died: "
+TOOK = f"took longer than timeout_s {TIMEOUT_S:g} s"
+KINDS = {
+    "hang": ("while True: pass", TOOK),
+    "sleep": ("time.sleep(60)", TOOK),
+    "regex": ("re.match(r'(a*)*b', 'a' * 40)", TOOK),
+    "gil": ("ctypes.PyDLL(None).sleep(60)", TOOK),
+    "segfault": ("print('last words', end=''); ctypes.string_at(0)", DIED + "segmentation fault"),
+    "exit": ("os._exit(3)", DIED + "it ended itself with status 3"),
+    "sysexit": ("sys.exit(4)", "SystemExit: 4"),
+    "abort": ("os.abort()", DIED + "aborted"),
+    "raise": ("raise ValueError('no ' + str(item))", "ValueError: no 17"),
+    "memory": (
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, -1)); hog = bytearray(1 << 30)",
+        "MemoryError",
+    ),
+}
+ASYNC_KINDS = {
+    "wait": ("await asyncio.sleep(60)", TOOK),
+    "deaf": (
+        "while True:\n            try:\n                await asyncio.sleep(60)\n"
+        "            except asyncio.CancelledError:\n                pass",
+        TOOK,
+    ),
+    "block": ("while True: pass", TOOK),
+    "crash": ("ctypes.string_at(0)", DIED + "segmentation fault"),
+    "thread": ("await asyncio.to_thread(ctypes.string_at, 0)", DIED + "segmentation fault"),
+}
+IMPORTS = "import asyncio, ctypes, os, re, resource, sys, time\n"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running() -> AsyncIterator[Cluster]:
+    async with cluster(("home",)) as started:
+        yield started
+
+
+def write(folder: Path, script: str, options: str = "", children: str = "home") -> Path:
+    folder.mkdir()
+    (folder / "app_config.yaml").write_text(
+        "application:\n  codec: json\n  tasks:\n    home: {children: [work]}\n    dag_tasks:\n"
+        f"      - {{name: work, base_script: work.py, children: [{children}]{options}}}\n"
+    )
+    (folder / "work.py").write_text(IMPORTS + dedent(script))
+    return folder
+
+
+class Recorder:
+    """Results, and beats with the time they came."""
+
+    def __init__(self) -> None:
+        self.results = Results()
+        self.beats: list[tuple[float, Beat]] = []
+
+    def on_beat(self, message: Message) -> None:
+        self.beats.append((time.monotonic(), Beat.from_record(codec.decode_record(message.payload))))
+
+
+async def start(running: Cluster, folder: Path) -> tuple[App, Recorder]:
+    app = await running.submit(folder)
+    recorder = Recorder()
+    await running.bus.subscribe(subjects.egress(app.name), recorder.results.take)
+    await running.bus.subscribe(subjects.status(app.name, "work", "*"), recorder.on_beat)
+    await running.map(app, {"work": "home"})
+    return app, recorder
+
+
+async def letters(running: Cluster, app: App) -> list[dict[str, Any]]:
+    found = await running.bus.read_stream(subjects.dead_stream(app.name), subjects.dead(app.name))
+    return [json.loads(letter.payload) for letter in found]
+
+
+async def ended(running: Cluster, app: App, timeout_s: float = 30.0) -> None:
+    async with asyncio.timeout(timeout_s):
+        while (state := await running.bus.stream_state(subjects.ingress_stream(app.name))) and state.messages:
+            await asyncio.sleep(0.05)
+
+
+async def poison(running: Cluster, folder: Path, error: str) -> tuple[dict[str, Any], Recorder]:
+    """Feed an application in which one item is deadly; what became of that item."""
+    app, recorder = await start(running, folder)
+    await running.send(app, [str(number).encode() for number in range(ITEMS)])
+    await recorder.results.wait_for(ITEMS - 1, 30.0)
+    await ended(running, app)
+    found = await letters(running, app)
+    assert [letter["input"] for letter in found] == [{"text": str(POISON)}]
+    letter = found[0]
+    assert letter["error"] == error
+    assert letter["attempts"] == 2
+    assert letter["node"] == "home"
+    values = sorted(int(payloads[0]) for payloads in recorder.results.values.values())
+    assert values == [number for number in range(ITEMS) if number != POISON]
+    assert recorder.results.twice() == []
+    await running.bus.delete_record(subjects.CONTROL_STREAM, subjects.app(app.name))
+    return letter, recorder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_item_that_ends_its_process_is_charged_alone(kind: str, running: Cluster, tmp_path: Path) -> None:
+    deadly, error = KINDS[kind]
+    script = f"def process(item, ctx):\n    if item == {POISON}:\n        {deadly}\n    return item\n"
+    folder = write(tmp_path / kind, script, f", timeout_s: {TIMEOUT_S}, retries: 1")
+    letter, recorder = await poison(running, folder, error)
+    if kind not in ("exit", "abort", "memory"):
+        assert 'work.py", line 4' in letter["traceback"], letter["traceback"]
+    if kind in ("sleep", "hang"):
+        gaps = gaps_s(recorder)
+        assert max(gaps) < 1.5, gaps
+
+
+def gaps_s(recorder: Recorder) -> list[float]:
+    """Between the beats of one and the same worker."""
+    last: dict[str, float] = {}
+    gaps = []
+    for came_s, beat in recorder.beats:
+        if beat.incarnation in last and beat.state != GONE:
+            gaps.append(came_s - last[beat.incarnation])
+        last[beat.incarnation] = came_s
+    return gaps
+
+
+@pytest.mark.parametrize("kind", ASYNC_KINDS)
+async def test_of_several_items_on_a_loop_the_guilty_one_is_charged(
+    kind: str, running: Cluster, tmp_path: Path
+) -> None:
+    deadly, error = ASYNC_KINDS[kind]
+    script = (
+        f"async def process(item, ctx):\n    await asyncio.sleep(0.02)\n    if item == {POISON}:\n        {deadly}\n"
+        "    await asyncio.sleep(0.02)\n    return item\n"
+    )
+    folder = write(tmp_path / kind, script, f", timeout_s: {TIMEOUT_S}, retries: 1")
+    await poison(running, folder, error)
+
+
+async def test_a_worker_that_cannot_speak_is_spoken_for(running: Cluster, tmp_path: Path) -> None:
+    """Code that keeps the interpreter to itself for longer than the lease is slow, not dead."""
+    script = "def process(item, ctx):\n    ctypes.PyDLL(None).sleep(item)\n    return item\n"
+    app, recorder = await start(running, write(tmp_path / "greedy", script))
+    before = live(await running.wait_for_edges(app))
+    await running.send(app, [b"0", b"6", b"0"])
+    await recorder.results.wait_for(3, 20.0)
+    await ended(running, app)
+    assert live(await running.wait_for_edges(app)) == before
+    assert recorder.results.twice() == []
+    assert any(beat.is_spoken_for for _, beat in recorder.beats)
+    assert await letters(running, app) == []
