@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Mapping
 
 from circe.egress import HEADER_ROOM_BYTES
@@ -57,7 +58,7 @@ class AppGateway:
         self._named = asyncio.Event()
         self._resets: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
-        self._pulse = Pulse(self._loop.time())
+        self._pulse = Pulse(time.monotonic())
         self._turn_planned = False
         self._prefix = subjects.ingress(app.name) + "."
 
@@ -158,7 +159,7 @@ class AppGateway:
             kept or None,
             task,
             delivery.reply,
-            self._loop.time(),
+            time.monotonic(),
         )
         if not self.head.takes(task):
             burying = asyncio.create_task(self._bury(item), name=f"bury {item.item_id}")
@@ -191,7 +192,7 @@ class AppGateway:
 
     def _turn(self) -> None:
         self._turn_planned = False
-        self._carry_out(self.head.poll(self._loop.time()))
+        self._carry_out(self.head.poll(time.monotonic()))
         if self._pull is not None:
             self._pull.want(self.head.room)
 
@@ -248,7 +249,7 @@ class AppGateway:
                 if results is None or inputs is None:
                     continue
                 up_to = purge.observe(
-                    self._loop.time(), results.ack_floor_stream_sequence, inputs.last_sequence, inputs.first_sequence
+                    time.monotonic(), results.ack_floor_stream_sequence, inputs.last_sequence, inputs.first_sequence
                 )
                 if up_to is not None:
                     await self._bus.purge(egress, up_to_sequence=up_to)
@@ -265,7 +266,7 @@ class AppGateway:
 
     def _beat(self) -> None:
         self._carry_out([*self.head.probes()])
-        stalled, rates, latencies_s = self._pulse.beat(self._loop.time(), self.head.counts)
+        stalled, rates, latencies_s = self._pulse.beat(time.monotonic(), self.head.counts)
         if stalled:
             raise JupiterError("stalled for longer than the lease: ending, because another may have taken over")
         beat = Beat(

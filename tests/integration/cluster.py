@@ -66,7 +66,7 @@ class Cluster:
         if name in self.processes:
             self.processes[name].send_signal(number)
             return
-        for process_id in worker_processes(name):
+        for process_id in worker_processes(name, self.server.url):
             os.kill(process_id, number)
 
     async def submit(self, folder: Path) -> App:
@@ -180,7 +180,8 @@ def processes(*words: str) -> list[int]:
     return found
 
 
-def worker_processes(task: str, server: str = "") -> list[int]:
+def worker_processes(task: str, server: str) -> list[int]:
+    """The workers of a task, of this server's Jupiter alone."""
     return processes("circe worker", f"--task {task} ", server)
 
 
