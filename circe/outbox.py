@@ -15,6 +15,9 @@ MAX_FRAME_PARTS = 1024
 FRAME_BYTES = 256 * 1024
 """A frame closes when its payloads reach this; one larger item still travels alone."""
 
+KEPT_LEDGERS = 256
+"""Of receivers that have gone, the last so many."""
+
 
 class SendFrame(NamedTuple):
     """Send `frame` to this incarnation of `task`."""
@@ -70,7 +73,11 @@ class Outbox:
         """Who is live, by task. What was sent to those who have gone is the head's to send again."""
         self._receivers = receivers
         live = {name for found in receivers.values() for name in found}
-        self._ledgers = {name: ledger for name, ledger in self._ledgers.items() if name in live}
+        # One that was only cut off comes back, and takes a count that begins anew for frames it has seen.
+        gone = {name: ledger for name, ledger in self._ledgers.items() if name not in live}
+        for name in list(gone)[:-KEPT_LEDGERS]:
+            del gone[name]
+        self._ledgers = gone | {name: ledger for name, ledger in self._ledgers.items() if name in live}
 
     def grant(self, receiver: str, granted: Amount) -> None:
         ledger = self._ledgers.get(receiver)

@@ -36,6 +36,8 @@ class Faults:
     lose: int = 5
     repeat: int = 5
     reconnect: int = 1
+    absence: int = 1
+    """A worker counts as gone for a while, and is back as the one it was."""
     zombies: bool = True
 
 
@@ -101,6 +103,9 @@ class World:
         self.egress: dict[tuple[str, str], int] = {}
         self.processes: dict[str, Process] = {}
         self.live: dict[str, str | None] = {}
+        self.away: dict[str, str] = {}
+        self.flows: list[Flow] = []
+        self.repeated_parts = 0
         self.born = 0
         self.revision = 0
         self.quiet = False
@@ -140,6 +145,7 @@ class World:
             window=Amount(self.rng.randint(1, 4), self.rng.choice([1, 3, 1000])),
             frame_parts=self.rng.randint(1, 3),
         )
+        self.flows.append(flow)
         self.processes[name] = Process(task, flow)
         self.live[task] = name
         self.revision += 1
@@ -246,7 +252,7 @@ class World:
     # ---- faults
 
     def fault(self) -> None:
-        kind = self.rng.choice(["crash", "head_crash", "lose", "repeat", "lose", "repeat", "reconnect"])
+        kind = self.rng.choice(["crash", "head_crash", "lose", "repeat", "lose", "repeat", "reconnect", "absence"])
         if getattr(self.faults, kind) <= 0:
             return
         if kind in ("lose", "repeat") and not self.net:
@@ -268,6 +274,21 @@ class World:
         else:
             self._spawn(task)
 
+    def _absence(self) -> None:
+        """Beats that do not come through for a while: the record names it no more, and then again."""
+        task = self.rng.choice(list(self.graph.tasks))
+        name = self.live[task]
+        if name is not None and name in self.processes:
+            self.live[task], self.away[task] = None, name
+            self.revision += 1
+
+    def _come_back(self) -> None:
+        for task, name in self.away.items():
+            if self.live[task] is None:  # otherwise it was replaced, and goes on as a zombie
+                self.live[task] = name
+                self.revision += 1
+        self.away = {}
+
     def _head_crash(self) -> None:
         if self.faults.zombies and self.rng.random() < 0.5:
             self.zombie_heads.append(self.head)
@@ -281,7 +302,10 @@ class World:
         self.net.pop(self.rng.randrange(len(self.net)))
 
     def _repeat(self) -> None:
-        self.net.append(self.rng.choice(self.net))
+        again = self.rng.choice(self.net)
+        self.net.append(again)
+        if isinstance(again[1], Frame):
+            self.repeated_parts += len(again[1].parts)
 
     def _reconnect(self) -> None:
         """A connection breaks: what was on its way to the process is gone."""
@@ -318,13 +342,16 @@ class World:
             rng.choice([*(found.flow for _, found in processes), self.head, *self.zombie_heads]).follow(self.edges())
         elif chance < 0.95:
             self.beat(name, process)
-        elif chance < 0.97:
+        elif chance < 0.965:
             self.head_beat(self.head)
+        elif chance < 0.97:
+            self._come_back()
         else:
             self.fault()
 
     def _settle(self) -> None:
         self.quiet = True
+        self._come_back()
         for task, name in self.live.items():
             if name is None:
                 self._spawn(task)
@@ -335,11 +362,18 @@ class World:
                 head.follow(self.edges())
             self._work_off()
             if round_number > 4 and not self._remains():
+                self._check_drops()
                 return
             for name, process in list(self.processes.items()):
                 self.beat(name, process)
             self.head_beat(self.head)
         raise BreachError(f"never ends: {self._remains()}")
+
+    def _check_drops(self) -> None:
+        """A frame is taken for a repeated one only if it was: otherwise nothing but time would bring its parts."""
+        dropped = sum(flow.counts["dropped.repeated"] for flow in self.flows)
+        if dropped > self.repeated_parts:
+            raise BreachError(f"{dropped} parts dropped as repeated, {self.repeated_parts} were")
 
     def _work_off(self) -> None:
         for _ in range(20_000):

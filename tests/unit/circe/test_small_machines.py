@@ -143,6 +143,18 @@ def test_parts_wait_for_a_receiver_and_then_for_credit() -> None:
     assert not outbox.blocked
 
 
+def test_a_receiver_that_was_only_cut_off_meets_the_count_that_it_left() -> None:
+    outbox = Outbox("s-1", "s", WINDOW)
+    numbers, positions = [], []
+    for receivers in (("t-1",), (), ("t-1",)):
+        outbox.follow({"t": receivers})
+        outbox.put("t", "h", part())
+        for each in outbox.flush():
+            numbers.append(each.frame.number)
+            positions.append(each.frame.position)
+    assert (numbers, positions) == ([1, 2], [0, 1])
+
+
 @given(st.sets(st.text(min_size=1, max_size=5), min_size=1))
 def test_an_item_always_goes_to_the_same_partition(item_ids: set[str]) -> None:
     owners: dict[str, str] = {}
