@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import ctypes
 import functools
+import itertools
 import os
 import shutil
 import signal
@@ -133,7 +134,7 @@ class Lab:
         """`logs` is a folder for what the machines' processes print: a file for each machine."""
         self._logs = logs
         self._cleanup = contextlib.ExitStack()
-        self._machines: dict[str, Machine] = {}
+        self._numbers = itertools.count(1)
 
     def __enter__(self) -> Self:
         return self
@@ -148,10 +149,9 @@ class Lab:
         return holder.pid
 
     def machine(self, name: str) -> Machine:
-        """A new machine, connected."""
-        number = len(self._machines) + 1
-        log = self._cleanup.enter_context((self._logs / f"{name}.log").open("wb")) if self._logs else None
-        machine = self._machines[name] = Machine(name, number, log)
+        """A new machine, connected; it may have the name of one that was powered off."""
+        log = self._cleanup.enter_context((self._logs / f"{name}.log").open("ab")) if self._logs else None
+        machine = Machine(name, next(self._numbers), log)
         self._cleanup.callback(machine.power_off)
         self._ip("link", "add", machine.port, "type", "veth", "peer", "name", "eth0", "netns", str(machine.pid))
         self._ip("link", "set", machine.port, "master", "bridge")
