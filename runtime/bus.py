@@ -44,6 +44,14 @@ class _Tcp(TcpTransport):
         if self._io_writer is not None:
             await self._io_writer.drain()
 
+    async def wait_closed(self) -> None:
+        """Wait until the socket is closed; it is aborted, so that takes a turn of the loop."""
+        # Awaited directly, a waiter that is cancelled cancels the one future that all later ones get.
+        if self._io_writer is not None:
+            closing = asyncio.ensure_future(self._io_writer.wait_closed())
+            closing.add_done_callback(lambda done: done.cancelled() or done.exception())
+            await asyncio.wait({closing}, timeout=CLOSE_GRACE_S)
+
     def write_all(self, data: list[bytes]) -> None:
         """Hand it to the socket in one go."""
         if self._io_writer is not None:
@@ -312,9 +320,11 @@ async def connect(
 
 
 async def _first_connection(client: _Client, options: dict[str, Any], timeout_s: float) -> None:
+    connecting = asyncio.create_task(client.connect(**options), name="first connection to NATS")
     try:
         async with asyncio.timeout(timeout_s):
-            await client.connect(**options)
+            await asyncio.wait({connecting})
+            connecting.result()
             if client.is_up:
                 client._up.set()
             await client._up.wait()  # the server may have answered and closed the connection at once
@@ -324,20 +334,25 @@ async def _first_connection(client: _Client, options: dict[str, Any], timeout_s:
             f"cannot reach NATS at {options['servers']} within {timeout_s:g} s ({reason}): "
             "start the server there, or correct the address"
         ) from exc
+    finally:
+        # One cancellation may be lost: `wait_for` drops it when what it waits for comes at that moment.
+        while not connecting.done():
+            connecting.cancel()
+            await asyncio.wait({connecting}, timeout=0.05)
 
 
 async def _close(client: _Client) -> None:
-    """Never raises, never hangs: a half-open socket is aborted."""
+    """Never raises and never hangs: what had to reach the server was flushed before, so the socket is dropped."""
+    client._tcp.abort()
+    client._pending, client._pending_data_size = [], 0
     background = (client._reading_task, client._ping_interval_task, client._flusher_task, client._reconnection_task)
     tasks = [task for task in background if task is not None]
     with contextlib.suppress(Exception):
         async with asyncio.timeout(CLOSE_GRACE_S):
-            if not client.is_up:
-                client._tcp.abort()
             await client.close()
-    client._tcp.abort()
     client._up.set()  # wakes whoever waited for the connection
     client._routes.clear()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    await client._tcp.wait_closed()
