@@ -67,6 +67,7 @@ class Guard:
         while True:
             await asyncio.sleep(LOOK_S)
             now_s = time.monotonic()
+            self.output.say_left_out()
             calls, beat_s = self.slots.calls(), self.slots.beat_s
             step, is_loop = self.slots.current(), self.slots.is_loop
             overdue = self._watch.look(now_s, calls, is_loop=is_loop, step=step, beat_s=beat_s)

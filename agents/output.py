@@ -77,7 +77,7 @@ class Output:
             pass
         for is_marked, line in self._splitter.end():
             self._take(is_marked, line)
-        self._own_up()
+        self.say_left_out()
         self._loop.remove_reader(self._reader)
         os.close(self._reader)
 
@@ -100,11 +100,11 @@ class Output:
             self._last_words.append(text)
             found = Printed(time.time(), "output", self._node, self._item(), text)
         if self._allowance.take(time.monotonic()):
-            self._own_up()
             self._pass_on(found)
 
-    def _own_up(self) -> None:
-        if count := self._allowance.take_refused():
+    def say_left_out(self) -> None:
+        """Own up to what is missing; to be called now and then."""
+        if count := self._allowance.tell_refused(time.monotonic()):
             self._pass_on(printed.left_out(Printed(time.time(), "", self._node, "", ""), count))
 
     def _pass_on(self, found: Printed) -> None:

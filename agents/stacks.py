@@ -6,21 +6,29 @@ import re
 from collections.abc import Iterable
 
 _THREAD = re.compile(r"^(Current thread|Thread) 0x[0-9a-f]+")
+_FATAL = "Fatal Python error"
 _OF_USER_CODE = "calling.py"
 """The module that calls user code is on its stack, and on no other."""
 
 
 def last_stack(lines: Iterable[str]) -> str:
-    """The stack of the thread that ran user code, in the last of the dumps among these lines; empty without one."""
+    """Where user code was in the last of the dumps among these lines; empty where it was nowhere.
+
+    That is the stack with the call of user code on it; of a crash else the stack that crashed, because user code
+    may have threads of its own.
+    """
     found: list[str] = []
-    stack: list[str] | None = None
+    stack: list[str] = []
+    is_crash = False
     for line in lines:
-        if _THREAD.match(line):
-            stack = [line]
-        elif stack is not None and line.startswith("  "):
+        if line.startswith(_FATAL):
+            is_crash, found = True, []
+        elif thread := _THREAD.match(line):
+            stack = []
+            if is_crash and thread[1] == "Current thread":
+                found = stack
+        elif line.startswith("  "):
             stack.append(line)
             if _OF_USER_CODE in line:
                 found = stack
-        else:
-            stack = None
-    return "\n".join(found[1:])
+    return "\n".join(found)

@@ -47,22 +47,26 @@ class Lines:
             if not self._allowance.take(time.monotonic()):
                 self.left_out += 1
                 return
-            self.say_left_out()
-            self._put(Printed(time.time(), level, self._node, ITEM.get(), text))
+            if self._allowance.refused:
+                self.say_left_out()
+            if not self._put(Printed(time.time(), level, self._node, ITEM.get(), text)):
+                self._allowance.refused += 1
+                self.left_out += 1
 
     def say_left_out(self) -> None:
         """Own up to what is missing."""
         with self._lock:
-            if count := self._allowance.take_refused():
-                self._put(left_out(Printed(time.time(), "", self._node, "", ""), count))
+            count = self._allowance.tell_refused(time.monotonic())
+            if count and not self._put(left_out(Printed(time.time(), "", self._node, "", ""), count)):
+                self._allowance.refused += count
 
-    def _put(self, printed: Printed) -> None:
+    def _put(self, printed: Printed) -> bool:
         try:
             for record in records(printed):
                 os.write(self._descriptor, record)
         except OSError:  # full, or nobody reads any more
-            self._allowance.refused += 1
-            self.left_out += 1
+            return False
+        return True
 
 
 class Stream(io.TextIOBase):
@@ -134,7 +138,7 @@ def install(node: str) -> Lines:
     root.handlers[:] = [handler]
     logging.getLogger(USER_LOGGERS).setLevel(min(logging.INFO, root.level))
     _print_c_lines_at_once()
-    faulthandler.enable(file=STDERR)
+    faulthandler.enable(file=STDERR, all_threads=False)
     faulthandler.register(DUMP_SIGNAL, file=STDERR)
     return lines
 
