@@ -22,6 +22,7 @@ from runtime.errors import TransportError
 from runtime.hearing import Hearing
 from runtime.mapping import TaskMapping
 from runtime.message import Record
+from runtime.network import HOME
 from runtime.records import GONE, Beat, DesiredWorker, EdgeRecord
 from runtime.service import Service
 
@@ -126,22 +127,23 @@ class Dispatcher:
             logger.warning("refused the worker record %s: %s", record.subject, error)
 
     def _on_beat(self, record: Record) -> None:
-        incarnation = _last_token(record.subject)
+        # By subject: a gateway has one incarnation and a beat for each application.
+        sign = record.subject
         if record.payload is None:
             return
         try:
             beat = Beat.from_record(codec.decode_record(record.payload))
         except (ValueError, KeyError, TypeError) as error:
-            logger.warning("refused the beat of %s: %s", incarnation, error)
+            logger.warning("refused the beat %s: %s", sign, error)
             return
-        before = self._alive.get(incarnation)
+        before = self._alive.get(sign)
         if beat.state == GONE:
-            self._alive.pop(incarnation, None)
-            self._hearing.forget(incarnation)
-            self._gone.add(incarnation)
+            self._alive.pop(sign, None)
+            self._hearing.forget(sign)
+            self._gone.add(sign)
         else:
-            self._alive[incarnation] = beat
-            self._hearing.hear(incarnation, self._loop.time())
+            self._alive[sign] = beat
+            self._hearing.hear(sign, self._loop.time())
         if before is None or before.state != beat.state:
             self._changed.set()
 
@@ -179,8 +181,10 @@ class Dispatcher:
         edges = self._edges.get(name)
         if edges is None or self._loop.time() > self._listened_s:
             return set()
-        listed = edges.incarnations() | ({edges.head} - {None})
-        return {str(each) for each in listed} - self._alive.keys() - self._gone
+        listed = {(task, each) for task, names in edges.workers.items() for each in names}
+        if edges.head is not None:
+            listed.add((HOME, edges.head))
+        return {subjects.status(name, task, each) for task, each in listed} - self._alive.keys() - self._gone
 
     def _known(self) -> set[str]:
         """Applications that have left something on the bus."""
