@@ -15,7 +15,7 @@ from circe.flow import Job, Result
 from circe.letters import dead_letter
 from runtime import subjects
 from runtime.bus import Bus
-from runtime.bus_errors import StreamFull, WrongLastSequence
+from runtime.bus_errors import BusFault, StreamFull, WrongLastSequence
 from runtime.message import Outgoing, PubAck
 
 logger = logging.getLogger(__name__)
@@ -37,15 +37,14 @@ class Egress:
         task: str,
         *,
         on_stored: Callable[[Job], None],
-        on_conflict: Callable[[Result], None],
-        on_too_big: Callable[[Result], None],
+        on_refused: Callable[[Job, str], None],
     ) -> None:
+        """One of the two is called for every result, once; `on_refused` with the reason why it will never be."""
         self._bus = bus
         self._app = app
         self._task = task
         self._on_stored = on_stored
-        self._on_conflict = on_conflict
-        self._on_too_big = on_too_big
+        self._on_refused = on_refused
         self._background: set[asyncio.Task[None]] = set()
         self.refused_full = 0
 
@@ -59,13 +58,17 @@ class Egress:
         outgoing, kept = [], []
         for result in results:
             if len(result.payload) > self._limit_bytes:
-                self._on_too_big(result)
+                self._on_refused(result.job, self._too_big(result))
                 continue
             subject = subjects.put(self._app, self._task, result.item_id)
             outgoing.append(Outgoing(subject, result.payload, self._headers(result)))
             kept.append(result)
         for result, future in zip(kept, self._bus.store_many(outgoing, STORE_DEADLINE_S), strict=True):
             future.add_done_callback(lambda done, result=result: self._answered(result, done))  # type: ignore[misc] # mypy cannot infer a lambda's default
+
+    def _too_big(self, result: Result) -> str:
+        limit_bytes = self._bus.link.max_payload_bytes
+        return f"the result has {len(result.payload)} bytes; the server takes messages of {limit_bytes}"
 
     @staticmethod
     def _headers(result: Result) -> dict[str, str]:
@@ -92,10 +95,12 @@ class Egress:
         wait_s = FIRST_RETRY_S
         while error is not None:
             if isinstance(error, WrongLastSequence):
-                if await self._is_same(subject, result):
+                is_same = await self._is_same(subject, result)
+                if is_same:
                     break
-                self._on_conflict(result)
-                return
+                if is_same is not None:
+                    self._on_refused(result.job, "id already used by another input")
+                    return
             self.refused_full += isinstance(error, StreamFull)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_RETRY_S)
@@ -109,11 +114,14 @@ class Egress:
             return error
         return None
 
-    async def _is_same(self, subject: str, result: Result) -> bool:
-        """Whether the egress holds this input's result under this id."""
+    async def _is_same(self, subject: str, result: Result) -> bool | None:
+        """Whether the egress holds this input's result under this id; None when it does not say."""
         if "~" not in result.item_id:
             return True  # the id holds the sequence itself
-        held = await self._bus.last_message(subjects.egress_stream(self._app), subject)
+        try:
+            held = await self._bus.last_message(subjects.egress_stream(self._app), subject)
+        except BusFault:
+            return None
         return held is None or held.headers.get(subjects.INPUT_HEADER) == str(result.job.root)
 
     def bury(self, job: Job, failed: Failure, attempts: int, node: str, then: Callable[[Job], None]) -> None:

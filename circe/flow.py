@@ -39,7 +39,11 @@ class Job:
     sender: str | None
     """Whose credit it holds; None for what comes out of a join."""
     unstored: int = 0
-    """Results that the egress has yet to confirm; the job is reported after the last."""
+    """Results that the egress has yet to answer for; the job is reported after the last."""
+    refusal: str = ""
+    """Why the egress will not have one of them: the job is a dead letter once all are answered for."""
+    is_sent: bool = False
+    """Its children have their answers."""
 
 
 class Result(NamedTuple):
@@ -252,20 +256,31 @@ class Flow:
         return results
 
     def dead(self, job: Job) -> None:
-        """The job's dead letter is stored: its children get absences."""
+        """The job's dead letter is stored: children that have no answer yet get absences."""
         self.counts["dead"] += 1
-        self._send_on(job, [Addressed(child, job.item_id, None, DEAD) for child in self._children])
+        if not job.is_sent:  # a second answer would wait in a join for ever
+            self._send_on(job, [Addressed(child, job.item_id, None, DEAD) for child in self._children])
         self._finish(job)
 
-    def stored(self, job: Job) -> None:
-        """One result of the job is stored at the egress."""
+    def stored(self, job: Job) -> bool:
+        """One result of the job is stored at the egress; whether the job is to become a dead letter now."""
         self.counts["results"] += 1
+        return self._answered(job)
+
+    def refused(self, job: Job, reason: str) -> bool:
+        """One result of the job will never be; whether the job is to become a dead letter now."""
+        job.refusal = job.refusal or reason
+        return self._answered(job)
+
+    def _answered(self, job: Job) -> bool:
         job.unstored -= 1
-        if job.unstored == 0:
+        if job.unstored == 0 and not job.refusal:
             self._finish(job)
+        return job.unstored == 0 and bool(job.refusal)
 
     def _send_on(self, job: Job, addressed: list[Addressed]) -> None:
         """Queue the parts for the children; their ids enter the job's XOR."""
+        job.is_sent = True
         for child, item_id, payload, reason in addressed:
             if child != HOME:
                 part = Part(job.root, job.attempt, 0, item_id, payload, reason, job.headers)

@@ -67,8 +67,7 @@ class Worker:
             app.name,
             options.task,
             on_stored=self._stored,
-            on_conflict=lambda result: self._attempts.reject(result.job, "id already used by another input"),
-            on_too_big=lambda result: self._attempts.reject(result.job, _too_big(result, bus.link.max_payload_bytes)),
+            on_refused=self._refused,
         )
         self._tap = Tap(bus, app.name, options.task)
         own = codec.CODECS[app.codec]
@@ -178,8 +177,13 @@ class Worker:
         self._turn_soon()
 
     def _stored(self, job: Job) -> None:
-        self.flow.stored(job)
+        if self.flow.stored(job):
+            self._attempts.reject(job, job.refusal)
         self._turn_soon()
+
+    def _refused(self, job: Job, reason: str) -> None:
+        if self.flow.refused(job, reason):
+            self._attempts.reject(job, reason)
 
     # ---- beats and the end
 
@@ -233,7 +237,3 @@ class Worker:
         await self._attempts.close()
         await self._tap.close()
         await self._egress.close()
-
-
-def _too_big(result: Result, limit_bytes: int) -> str:
-    return f"the result has {len(result.payload)} bytes; the server takes messages of {limit_bytes}"

@@ -7,20 +7,17 @@ random steps with faults, then faults stop and every root must end. A breach rai
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
-from zlib import crc32
 
 from circe.credit import Amount
 from circe.flow import Flow, Job, Result, SendControl, SendReport
 from circe.head import Acknowledge, Head, Input
 from circe.outbox import SendFrame
-from circe.outputs import Output
 from runtime.graph import TaskGraph
 from runtime.item import Control, Frame, Report
-from runtime.network import HOME
 from runtime.records import READY, Beat, EdgeRecord
+from tests.unit.circe.protocol_ends import Ends, behaviour, expected, is_refused
 
 
 class BreachError(AssertionError):
@@ -52,48 +49,6 @@ class Process:
     connections: int = 1
 
 
-def behaviour(graph: TaskGraph, styles: dict[str, str], task: str, item_id: str) -> list[Output]:
-    """What user code returns for an item: the same every time."""
-    chance = crc32(f"{task}/{item_id}".encode())
-    match styles.get(task, "pass"):
-        case "filter" if chance % 3 == 0:
-            return []
-        case "two":
-            return [Output(b"1", None, returned=False), Output(b"2", None, returned=False)]
-        case "choose" if graph.tasks[task].children:
-            children = graph.tasks[task].children
-            return [Output(b"c", children[chance % len(children)], returned=False)]
-    return [Output(b"v")]
-
-
-def expected(graph: TaskGraph, styles: dict[str, str], item_id: str) -> set[tuple[str, str]]:
-    """The results that one input must lead to, as (task, id): evaluated without the machines."""
-    arrived: dict[str, dict[str, set[str]]] = {task: {} for task in graph.tasks}
-    for entry in graph.entries:
-        arrived[entry].setdefault(item_id, set()).add(HOME)
-    results = set()
-    for task in graph.order:
-        needed = {"all": len(graph.parents(task)), "any": 1, "each": 1}.get(str(graph.tasks[task].join), 0)
-        needed = needed or int(graph.tasks[task].join)
-        inputs = {found for found, parents in arrived[task].items() if len(parents) >= needed}
-        if graph.tasks[task].join == "each" and len(graph.parents(task)) > 1:
-            inputs = {f"{found}.{parent}" for found, parents in arrived[task].items() for parent in parents}
-        for found in inputs:
-            count: Counter[str] = Counter()
-            for output in behaviour(graph, styles, task, found):
-                for child in graph.tasks[task].children:
-                    if output.to not in (None, child):
-                        continue
-                    count[child] += 1
-                    keeps = output.returned or graph.enclosing_join(task) is not None
-                    own = found if keeps else f"{found}.{count[child]}"
-                    if child == HOME:
-                        results.add((task, own))
-                    else:
-                        arrived[child].setdefault(own, set()).add(task)
-    return results
-
-
 class World:
     def __init__(self, graph: TaskGraph, styles: dict[str, str], seed: int, faults: Faults, roots: int = 6) -> None:
         self.graph, self.styles, self.faults = graph, styles, faults
@@ -101,6 +56,7 @@ class World:
         self.net: list[tuple[str, object]] = []
         self.queue = dict.fromkeys(range(1, roots + 1), "pending")
         self.egress: dict[tuple[str, str], int] = {}
+        self.letters: Ends = set()
         self.processes: dict[str, Process] = {}
         self.live: dict[str, str | None] = {}
         self.away: dict[str, str] = {}
@@ -189,11 +145,15 @@ class World:
 
     def store(self, process: Process) -> None:
         result = process.results[0]
-        self._store(process.task, result.item_id, result.job)
+        is_refused_ = is_refused(self.styles, process.task, result.item_id)
+        if not is_refused_:
+            self._store(process.task, result.item_id, result.job)
         if not self.quiet and self.rng.random() < 0.1:
             return  # the answer was lost: it is stored again later
         process.results.pop(0)
-        process.flow.stored(result.job)
+        if process.flow.refused(result.job, "too big") if is_refused_ else process.flow.stored(result.job):
+            self.letters.add((process.task, result.job.item_id))
+            process.flow.dead(result.job)
 
     def _store(self, task: str, item_id: str, job: Job) -> None:
         held = self.egress.setdefault((task, item_id), job.root)
@@ -222,7 +182,8 @@ class World:
                         self._acknowledge(sequence)
 
     def _acknowledge(self, sequence: int) -> None:
-        missing = expected(self.graph, self.styles, f"i{sequence}") - set(self.egress)
+        results, letters = expected(self.graph, self.styles, f"i{sequence}")
+        missing = (results - set(self.egress)) | (letters - self.letters)
         if missing:
             raise BreachError(f"root {sequence} ended early: {sorted(missing)} missing")
         self.queue[sequence] = "acknowledged"

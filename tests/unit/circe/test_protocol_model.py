@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from runtime.graph import Task, TaskGraph
 from runtime.network import HOME
-from tests.unit.circe.protocol_world import BreachError, Faults, World, expected
+from tests.unit.circe.protocol_ends import expected
+from tests.unit.circe.protocol_world import BreachError, Faults, World
 
 EXAMPLES = int(os.environ.get("JUPITER_MODEL_EXAMPLES", "300"))
 """More walks: JUPITER_MODEL_EXAMPLES=20000 pytest tests/unit/circe/test_protocol_model.py"""
@@ -64,6 +65,8 @@ def styled(draw: st.DrawFn, shapes: st.SearchStrategy[TaskGraph]) -> tuple[TaskG
     styles = {}
     for task in graph.tasks:
         allowed = ["pass", "filter", "choose"]
+        if HOME in graph.tasks[task].children:
+            allowed.append("refused")
         if graph.enclosing_join(task) is None:
             allowed.append("two")
         styles[task] = draw(st.sampled_from(allowed))
@@ -103,8 +106,9 @@ def test_without_faults_nothing_is_sent_again_and_every_result_is_there(
     world = World(graph, styles, seed, Faults(0, 0, 0, 0, 0, 0))
     world.quiet = True
     world._settle()
-    wanted = set().union(*(expected(graph, styles, f"i{root}") for root in world.queue))
-    assert set(world.egress) == wanted
+    ends = [expected(graph, styles, f"i{root}") for root in world.queue]
+    assert set(world.egress) == set().union(*(results for results, _ in ends))
+    assert world.letters == set().union(*(letters for _, letters in ends))
     assert world.head.resent == 0
 
 

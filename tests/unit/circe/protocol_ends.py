@@ -1,0 +1,64 @@
+"""What the user code of the model check gives, and what every input must therefore lead to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from zlib import crc32
+
+from circe.outputs import Output
+from runtime.graph import TaskGraph
+from runtime.network import HOME
+
+
+def behaviour(graph: TaskGraph, styles: dict[str, str], task: str, item_id: str) -> list[Output]:
+    """What user code returns for an item: the same every time."""
+    chance = crc32(f"{task}/{item_id}".encode())
+    match styles.get(task, "pass"):
+        case "filter" if chance % 3 == 0:
+            return []
+        case "two" | "refused" if graph.enclosing_join(task) is None:
+            return [Output(b"1", None, returned=False), Output(b"2", None, returned=False)]
+        case "choose" if graph.tasks[task].children:
+            children = graph.tasks[task].children
+            return [Output(b"c", children[chance % len(children)], returned=False)]
+    return [Output(b"v")]
+
+
+def is_refused(styles: dict[str, str], task: str, item_id: str) -> bool:
+    """Whether the egress will not have a result: too big, or its id is another input's."""
+    return styles.get(task) == "refused" and crc32(f"egress {task}/{item_id}".encode()) % 3 == 0
+
+
+Ends = set[tuple[str, str]]
+"""(task, id)"""
+
+
+def expected(graph: TaskGraph, styles: dict[str, str], item_id: str) -> tuple[Ends, Ends]:
+    """The results and the dead letters that one input must lead to: evaluated without the machines."""
+    arrived: dict[str, dict[str, set[str]]] = {task: {} for task in graph.tasks}
+    for entry in graph.entries:
+        arrived[entry].setdefault(item_id, set()).add(HOME)
+    results: Ends = set()
+    letters: Ends = set()
+    for task in graph.order:
+        needed = {"all": len(graph.parents(task)), "any": 1, "each": 1}.get(str(graph.tasks[task].join), 0)
+        needed = needed or int(graph.tasks[task].join)
+        inputs = {found for found, parents in arrived[task].items() if len(parents) >= needed}
+        if graph.tasks[task].join == "each" and len(graph.parents(task)) > 1:
+            inputs = {f"{found}.{parent}" for found, parents in arrived[task].items() for parent in parents}
+        for found in inputs:
+            count: Counter[str] = Counter()
+            for output in behaviour(graph, styles, task, found):
+                for child in graph.tasks[task].children:
+                    if output.to not in (None, child):
+                        continue
+                    count[child] += 1
+                    keeps = output.returned or graph.enclosing_join(task) is not None
+                    own = found if keeps else f"{found}.{count[child]}"
+                    if child == HOME and not is_refused(styles, task, own):
+                        results.add((task, own))
+                    elif child == HOME:
+                        letters.add((task, found))
+                    else:
+                        arrived[child].setdefault(own, set()).add(task)
+    return results, letters
