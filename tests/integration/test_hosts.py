@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import platform
-import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from circe.pulse import LEASE_S
 from mapper.table import NODE_LEASE_S
 from runtime import codec, subjects
 from runtime.app import App
-from runtime.bus import Bus, connect
-from runtime.mapping import BY_HAND, TaskMapping
-from runtime.message import Record
+from runtime.mapping import BY_HAND
 from runtime.profiles import ExecutionProfile, LinkRow, NodeProfile
-from runtime.records import GONE, Beat, EdgeRecord
-from runtime.server import EmbeddedServer
+from runtime.records import GONE, Beat
 from tests.integration.agent_kit import PROFILE, STATUS, until, watch
-from tests.integration.cluster import REPOSITORY, Cluster, Results, live
-from tests.integration.netns import Lab, Machine, why_not
-
-EXAMPLE = REPOSITORY / "app_specific_files" / "example"
-BATCH = 25
+from tests.integration.cluster import Results, live
+from tests.integration.hosts import EXAMPLE, Site, nodes_of, site, variant
+from tests.integration.netns import why_not
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(120)]
 
@@ -36,114 +29,6 @@ def machines() -> None:
     """Skips where there can be none."""
     if reason := why_not():
         pytest.skip(reason)
-
-
-class Site(Cluster):
-    """Jupiter's components on `home`, and an agent on every machine."""
-
-    def __init__(self, lab: Lab, server: EmbeddedServer, bus: Bus) -> None:
-        super().__init__(server, bus, Path())
-        self.lab = lab
-        self.machines: dict[str, Machine] = {}
-
-    async def run(self, machine: Machine, name: str, *argv: str) -> None:
-        self.processes[name] = await machine.start(*argv, "--server", self.server.url, "--incarnation", f"{name}-1")
-
-    async def join(self, name: str) -> None:
-        """One more machine."""
-        self.machines[name] = self.lab.machine(name)
-        await self.run(self.machines[name], f"agent-{name}", "agents", "--node", name)
-
-    async def leave(self, name: str) -> int:
-        """A machine's agent is asked to end; its exit status."""
-        return await self.machines[name].stop(self.processes[f"agent-{name}"], 40.0)
-
-    async def power_off(self) -> None:
-        """Every machine at once."""
-        for machine in self.machines.values():
-            machine.power_off()
-        await asyncio.gather(*(process.wait() for process in self.processes.values()))
-
-    async def mapping(self, app: App, after: int = 0) -> tuple[TaskMapping, int]:
-        """The mapping in force, once there is one that is newer, and its epoch."""
-        found: asyncio.Future[tuple[TaskMapping, int]] = asyncio.get_running_loop().create_future()
-
-        def take(record: Record) -> None:
-            if record.payload and record.sequence > after and not found.done():
-                found.set_result((TaskMapping.from_record(codec.decode_record(record.payload)), record.sequence))
-
-        async with (
-            asyncio.timeout(30.0),
-            self.bus.follow(subjects.CONTROL_STREAM, subjects.mapping(app.name), take),
-        ):
-            return await found
-
-    @contextlib.asynccontextmanager
-    async def load(self, app: App, name: str, per_s: float = 1000.0) -> AsyncIterator[Results]:
-        """Lines stream in while inside; each has come out on leaving, once."""
-        results, ending = Results(), asyncio.Event()
-        listening = await self.bus.subscribe(subjects.egress(app.name), results.take)
-
-        async def feed() -> int:
-            sent = 0
-            while not ending.is_set():
-                lines = [f"line {sent + n} of {name}".encode() for n in range(BATCH)]
-                await self.send(app, lines, f"{name} {sent}")
-                sent += BATCH
-                await asyncio.sleep(BATCH / per_s)
-            return sent
-
-        feeding = asyncio.create_task(feed())
-        await results.wait_for(BATCH)
-        yield results
-        await results.wait_for(results.count + 4 * BATCH)
-        ending.set()
-        sent = await feeding
-        await results.wait_for(sent)
-        await self.nothing_in_flight(app)
-        await listening.unsubscribe()
-        assert results.twice() == []
-        assert results.count == sent
-
-    async def nothing_in_flight(self, app: App) -> None:
-        async with asyncio.timeout(20.0):
-            while (state := await self.bus.stream_state(subjects.ingress_stream(app.name))) and state.messages:
-                await asyncio.sleep(0.05)
-
-
-@contextlib.asynccontextmanager
-async def site(logs: Path, *names: str, expected: int | None = None) -> AsyncIterator[Site]:
-    """`home` with everything central, and other machines; the test itself is on home's network."""
-    with Lab(logs) as lab:
-        home = lab.machine("home")
-        with home.entered():
-            async with EmbeddedServer(host=home.address) as server, connect(server.url, name="test") as bus:
-                running = Site(lab, server, bus)
-                running.machines["home"] = home
-                await running.run(home, "dispatcher", "circe", "dispatcher")
-                await running.run(home, "gateway", "circe", "gateway")
-                await running.run(home, "mapper", "mapper", "--expect-nodes", str(expected or len(names) + 1))
-                await running.run(home, "agent-home", "agents", "--node", "home")
-                try:
-                    for name in names:
-                        await running.join(name)
-                    yield running
-                finally:
-                    await running.power_off()
-        said = {name: lab.log_of(name) for name in running.machines}
-    assert [name for name, text in said.items() if "Traceback" in text] == []
-
-
-def variant(folder: Path, before: str = "", **scripts: str) -> Path:
-    """The example with lines put before its configuration and its scripts."""
-    shutil.copytree(EXAMPLE, folder)
-    for path, lines in ((folder / "app_config.yaml", before), *((folder / f"{n}.py", t) for n, t in scripts.items())):
-        path.write_text(lines + path.read_text())
-    return folder
-
-
-def nodes_of(edges: EdgeRecord) -> dict[str, str]:
-    return {task: edges.nodes[name] for task, name in live(edges)}
 
 
 async def test_machines_that_share_only_a_network_are_one_jupiter(tmp_path: Path) -> None:
@@ -218,6 +103,21 @@ async def test_a_machine_that_leaves_or_is_cut_off_loses_nothing(tmp_path: Path)
             cut_off = [name for _, name in live(edges) if name not in after.incarnations()]
             async with watch(running.bus, STATUS, subjects.status(app.name, "*", "*"), Beat.from_record) as beats:
                 await until(lambda: all(name in beats and beats[name].state == GONE for name in cut_off), 30.0)
+
+
+async def test_workers_that_were_cut_off_for_longer_than_their_lease_go_on(tmp_path: Path) -> None:
+    """A mapping by hand stays, so the very same workers are listed again: nothing sent to them was taken any more."""
+    async with site(tmp_path, "node1") as running:
+        app = await running.submit(EXAMPLE)
+        await running.wait_for_edges(app)
+        await running.map(app, {**dict.fromkeys(app.graph.tasks, "home"), "split": "node1", "merge": "node1"})
+        async with running.load(app, "cut"):
+            before = await running.wait_for_edges(app)
+            running.lab.unplug(running.machines["node1"])
+            await asyncio.sleep(LEASE_S + 1.0)
+            running.lab.plug_in(running.machines["node1"])
+            after = await running.wait_for_edges(app, lambda edges: edges.revision > before.revision)
+            assert after.workers["merge"] == before.workers["merge"]
 
 
 async def test_a_task_that_one_machine_alone_can_run_waits_for_it(tmp_path: Path) -> None:
