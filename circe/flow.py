@@ -88,6 +88,7 @@ class Flow:
         self._one_to_one = graph.enclosing_join(task) is not None
         self._joins_below = {child for child in self.task.children if graph.reaches_join(child)}
         self._children = tuple(child for child in self.task.children if child != HOME)
+        self._is_result = HOME in self.task.children
         self._parents = graph.parents(task)
         self._join = Join(self._parents, self.task.join) if graph.is_join(task) else None
         self._outbox = Outbox(incarnation, task, window, frame_parts)
@@ -98,6 +99,7 @@ class Flow:
         self._reports: dict[str, list[tuple[int, int, int]]] = {}
         self._report_numbers: Counter[str] = Counter()
         self._controls: list[SendControl] = []
+        self._moved: dict[str, ReceiverLedger] = {}
         self._head: str | None = None
         self._retired: set[str] = set()
         self._strangers: set[str] = set()
@@ -146,7 +148,7 @@ class Flow:
         else:
             for part in frame.parts:
                 self._meet(self._join, frame, part)
-        self._grant(frame.sender, ledger)
+        self._moved[frame.sender] = ledger
 
     def _take(self, frame: Frame, part: Part, ledger: ReceiverLedger) -> None:
         if self.task.join == "each" and len(self._parents) > 1:
@@ -190,7 +192,10 @@ class Flow:
         """User code is not called: the absence goes on to the joins below."""
         self.counts[f"absent.{reason}"] += 1
         for child in self._children:
-            xor ^= self._send(child, head, part._replace(payload=None, reason=reason))
+            if child in self._joins_below:
+                mid = self._draw() or 1
+                xor ^= mid
+                self._outbox.put(child, head, part._replace(mid=mid, payload=None, reason=reason))
         self._report(head, part.root, part.attempt, xor)
 
     def control(self, control: Control) -> None:
@@ -245,11 +250,13 @@ class Flow:
             self.counts["filtered"] += 1
         addressed = address(job.item_id, outputs, self.task.children, one_to_one=self._one_to_one)
         self._send_on(job, addressed)
-        results = [
-            Result(job, found.item_id, found.payload)
-            for found in addressed
-            if found.child == HOME and found.payload is not None
-        ]
+        results = []
+        if self._is_result:
+            results = [
+                Result(job, found.item_id, found.payload)
+                for found in addressed
+                if found.child == HOME and found.payload is not None
+            ]
         job.unstored = len(results)
         if not results:
             self._finish(job)
@@ -281,11 +288,17 @@ class Flow:
     def _send_on(self, job: Job, addressed: list[Addressed]) -> None:
         """Queue the parts for the children; their ids enter the job's XOR."""
         job.is_sent = True
+        sent, xor = 0, job.xor
         for child, item_id, payload, reason in addressed:
-            if child != HOME:
-                part = Part(job.root, job.attempt, 0, item_id, payload, reason, job.headers)
-                self.counts["out"] += payload is not None
-                job.xor ^= self._send(child, job.head, part)
+            if child == HOME or (payload is None and child not in self._joins_below):
+                continue  # nobody needs to know of that absence
+            mid = self._draw() or 1
+            xor ^= mid
+            sent += payload is not None
+            part = Part(job.root, job.attempt, mid, item_id, payload, reason, job.headers)
+            self._outbox.put(child, job.head, part)
+        job.xor = xor
+        self.counts["out"] += sent
 
     def _finish(self, job: Job) -> None:
         """All is stored or sent on: tell the head, and give the sender its credit back."""
@@ -297,23 +310,10 @@ class Flow:
         ledger = self._ledgers.get(job.sender) if job.sender is not None else None
         if ledger is not None and job.sender is not None:
             ledger.release(len(job.inputs))  # a job with a sender has one payload
-            self._grant(job.sender, ledger)
-
-    def _send(self, child: str, head: str, part: Part) -> int:
-        """Queue a part; its id, or 0 for an absence that no join below needs."""
-        if part.payload is None and child not in self._joins_below:
-            return 0
-        mid = self._draw() or 1
-        self._outbox.put(child, head, part._replace(mid=mid))
-        return mid
+            self._moved[job.sender] = ledger
 
     def _report(self, head: str, root: int, attempt: int, xor: int) -> None:
         self._reports.setdefault(head, []).append((root, attempt, xor))
-
-    def _grant(self, sender: str, ledger: ReceiverLedger) -> None:
-        granted = ledger.due()
-        if granted is not None:
-            self._controls.append(SendControl(sender, Control(self.incarnation, *granted, [])))
 
     # ---- what goes out
 
@@ -325,6 +325,11 @@ class Flow:
             report = Report(self.incarnation, self._report_numbers[head], entries)
             instructions.append(SendReport(head, report))
         self._reports = {}
+        for sender, ledger in self._moved.items():
+            granted = ledger.due()
+            if granted is not None:
+                self._controls.append(SendControl(sender, Control(self.incarnation, *granted, [])))
+        self._moved = {}
         instructions += self._controls
         self._controls = []
         return instructions
