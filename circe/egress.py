@@ -12,7 +12,9 @@ from collections.abc import Callable, Coroutine, Sequence
 
 from circe.call import Failure
 from circe.flow import Job, Result
-from circe.letters import dead_letter
+from circe.letters import dead_letter, letter_headers
+from circe.origins import ask
+from circe.replay import origin_of
 from runtime import subjects
 from runtime.bus import Bus
 from runtime.bus_errors import BusFault, StreamFull, WrongLastSequence
@@ -72,7 +74,7 @@ class Egress:
 
     @staticmethod
     def _headers(result: Result) -> dict[str, str]:
-        own = {**ONCE, subjects.INPUT_HEADER: str(result.job.root)}
+        own = {**ONCE, subjects.INPUT_HEADER: str(origin_of(result.job.root, result.job.headers))}
         return {**result.job.headers, **own} if result.job.headers else own
 
     def _answered(self, result: Result, done: asyncio.Future[PubAck]) -> None:
@@ -122,35 +124,35 @@ class Egress:
             held = await self._bus.last_message(subjects.egress_stream(self._app), subject)
         except BusFault:
             return None
-        return held is None or held.headers.get(subjects.INPUT_HEADER) == str(result.job.root)
+        return held is None or held.headers.get(subjects.INPUT_HEADER) == self._headers(result)[subjects.INPUT_HEADER]
 
     def bury(self, job: Job, failed: Failure, attempts: int, node: str, then: Callable[[Job], None]) -> None:
         """Store a dead letter, however long it takes, then call `then`."""
-        self._later(self._bury(job, self._letter(job, failed, attempts, node), then))
+        self._later(self._bury(job, failed, attempts, node, then))
 
-    async def _bury(self, job: Job, letter: bytes, then: Callable[[Job], None]) -> None:
+    async def _bury(self, job: Job, failed: Failure, attempts: int, node: str, then: Callable[[Job], None]) -> None:
         subject = subjects.dead(self._app, self._task)
-        # The same failure of a later attempt of the head is the same letter.
-        headers = {subjects.MESSAGE_ID_HEADER: f"{self._task}.{job.item_id}", subjects.INPUT_HEADER: str(job.root)}
+        origin = await ask(self._bus, self._app, job.head, job.root)
+        sequence = origin_of(job.root, job.headers)
+        letter = dead_letter(
+            self._task,
+            job.item_id,
+            sequence,
+            job.inputs,
+            failed.error,
+            traceback=failed.traceback,
+            attempts=attempts,
+            node=node,
+            origin=origin,
+            limit_bytes=self._limit_bytes,
+        )
+        headers = letter_headers(self._task, job.item_id, job.root, sequence)
         wait_s = FIRST_RETRY_S
         while (error := await self._try(subject, letter, headers)) is not None:
             logger.warning("the dead letter of %s is not stored yet: %s", job.item_id, error)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_RETRY_S)
         then(job)
-
-    def _letter(self, job: Job, failed: Failure, attempts: int, node: str) -> bytes:
-        return dead_letter(
-            self._task,
-            job.item_id,
-            job.root,
-            job.inputs,
-            failed.error,
-            traceback=failed.traceback,
-            attempts=attempts,
-            node=node,
-            limit_bytes=self._limit_bytes,
-        )
 
     async def close(self) -> None:
         for task in list(self._background):

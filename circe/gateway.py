@@ -10,22 +10,22 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Mapping
 
+from circe import origins
 from circe.egress import HEADER_ROOM_BYTES
 from circe.flow import SendControl
 from circe.head import Acknowledge, Head, Input
 from circe.layout import RUN_KEY
-from circe.letters import dead_letter
+from circe.letters import Origin, dead_letter, letter_headers
 from circe.outbox import SendFrame
 from circe.pulse import BEAT_S, Pulse
 from circe.purge import Purge
+from circe.replay import identify, origin_of
 from runtime import codec, frames, subjects
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.bus_errors import BusFault
 from runtime.errors import JupiterError
-from runtime.item import root_id
 from runtime.message import Delivery, Message, Record
 from runtime.network import HOME
 from runtime.pulling import Pull
@@ -71,6 +71,7 @@ class AppGateway:
                 await self._bus.subscribe(subjects.lineage(name, self._incarnation), self._on_report),
                 await self._bus.subscribe(subjects.credit(name, self._incarnation), self._on_control),
                 await self._bus.subscribe(subjects.status(name, "*", "*"), self._on_beat),
+                await self._bus.subscribe(subjects.origin(name, self._incarnation), self._on_question),
             ]
             undo = self._bus.on_reconnect(self._on_reconnect)
             try:
@@ -121,6 +122,12 @@ class AppGateway:
             self.head.beat(beat)
             self._turn_soon()
 
+    def _on_question(self, message: Message) -> None:
+        try:
+            origins.answer(self._bus, message, self.head.origin)
+        except ValueError as error:
+            self._refuse("question", error)
+
     def _on_edges(self, record: Record) -> None:
         if record.payload is None:
             return
@@ -148,19 +155,15 @@ class AppGateway:
         logger.warning("refused a %s: %s", what, error)
 
     def _on_delivery(self, delivery: Delivery) -> None:
-        headers: Mapping[str, str] = delivery.headers
-        kept = {name: value for name, value in headers.items() if not name.startswith("Nats-")} if headers else None
         sequence = delivery.stream_sequence
+        try:
+            item_id, headers = identify(delivery.headers, self._run, sequence)
+        except ValueError as error:
+            # An input all the same: whoever wrote it has our word that it is taken.
+            self._refuse("replay", error)
+            item_id, headers = identify({}, self._run, sequence)
         task = delivery.subject[len(self._prefix) :] or None
-        item = Input(
-            sequence,
-            root_id(self._run, sequence, headers.get(subjects.MESSAGE_ID_HEADER)),
-            delivery.payload,
-            kept or None,
-            task,
-            delivery.reply,
-            time.monotonic(),
-        )
+        item = Input(sequence, item_id, delivery.payload, headers, task, delivery.reply, time.monotonic())
         if not self.head.takes(task):
             burying = asyncio.create_task(self._bury(item), name=f"bury {item.item_id}")
             self._background.add(burying)
@@ -176,10 +179,19 @@ class AppGateway:
             f"no entry task is called {item.task}: publish to {subjects.ingress(self._app.name)}, or to .<entry task>"
         )
         limit_bytes = self._bus.link.max_payload_bytes - HEADER_ROOM_BYTES
+        entered = Origin(item.item_id, item.task, item.headers, item.payload)
+        sequence = origin_of(item.sequence, item.headers)
         letter = dead_letter(
-            HOME, item.item_id, item.sequence, item.payload, reason, node=self._node, limit_bytes=limit_bytes
+            HOME,
+            item.item_id,
+            sequence,
+            item.payload,
+            reason,
+            node=self._node,
+            origin=entered,
+            limit_bytes=limit_bytes,
         )
-        headers = {subjects.MESSAGE_ID_HEADER: f"{HOME}.{item.item_id}", subjects.INPUT_HEADER: str(item.sequence)}
+        headers = letter_headers(HOME, item.item_id, item.sequence, sequence)
         await self._bus.store_until(subjects.dead(self._app.name, HOME), letter, headers)
         self._bus.acknowledge([item.token])
 

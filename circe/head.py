@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from circe.credit import WINDOW, Amount
 from circe.flow import SendControl
+from circe.letters import Origin
 from circe.lineage import Entry, Lineage, Outgoing
 from circe.outbox import MAX_FRAME_PARTS, Outbox, SendFrame
 from circe.outputs import NOT_CHOSEN
@@ -126,6 +127,18 @@ class Head:
             Entry(task, item.payload) if item.task in (None, task) else Entry(task, None, NOT_CHOSEN)
             for task in self._entries
         )
+
+    def origin(self, number: int) -> Origin | None:
+        """The input behind a root that is in flight."""
+        found = self._lineage.root(number)
+        if found is None:
+            return None
+        item_id, entries, headers = found
+        given = [entry for entry in entries if entry.payload is not None]
+        if not given:
+            return None
+        is_for_all = len(given) == len(entries) and given[0].task in self._entries
+        return Origin(item_id, None if is_for_all else given[0].task, headers, given[0].payload or b"")
 
     def report(self, report: Report) -> None:
         """A worker is done with something."""

@@ -5,6 +5,19 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from runtime import subjects
+
+
+class Origin(NamedTuple):
+    """The input that an item descends from, as it entered: enough to let it enter again."""
+
+    item_id: str
+    task: str | None
+    """The entry task it was for; None for all of them."""
+    headers: Mapping[str, str] | None
+    payload: bytes
 
 
 def dead_letter(
@@ -17,9 +30,10 @@ def dead_letter(
     traceback: str = "",
     attempts: int = 1,
     node: str,
+    origin: Origin | None = None,
     limit_bytes: int,
 ) -> bytes:
-    """The letter; an input that would not fit into a message is left out and said to be."""
+    """The letter; what would not fit into a message is left out and said to be."""
     letter = {
         "id": item_id,
         "task": task,
@@ -30,13 +44,38 @@ def dead_letter(
         "attempts": attempts,
         "node": node,
     }
-    payload = json.dumps(letter, ensure_ascii=False).encode()
+    if origin is not None:
+        letter["root"] = _root(origin, inputs)
+    payload = _encode(letter)
+    if len(payload) > limit_bytes and "root" in letter:
+        del letter["root"]
+        payload = _encode(letter)
     if len(payload) > limit_bytes:
         letter["input"] = {"left_out": f"the input is too large for a dead letter ({len(payload)} bytes)"}
         letter["traceback"] = traceback[-limit_bytes // 8 :]
         letter["error"] = error[: limit_bytes // 8]
-        payload = json.dumps(letter, ensure_ascii=False).encode()
+        payload = _encode(letter)
     return payload
+
+
+def letter_headers(task: str, item_id: str, root: int, sequence: int) -> dict[str, str]:
+    """The same failure of a later attempt of the head is the same letter; that of an input sent again is another."""
+    return {
+        subjects.MESSAGE_ID_HEADER: f"{task}.{root}.{item_id}",
+        subjects.INPUT_HEADER: str(sequence),
+    }
+
+
+def _root(origin: Origin, inputs: bytes | Mapping[str, bytes]) -> dict[str, Any]:
+    root: dict[str, Any] = {"id": origin.item_id, "task": origin.task, "headers": dict(origin.headers or {})}
+    if origin.payload != inputs:
+        root["input"] = _readable(origin.payload)
+    return root
+
+
+def _encode(letter: dict[str, Any]) -> bytes:
+    # An error may hold half a surrogate pair, which has no UTF-8 form: as an escape it is still JSON.
+    return json.dumps(letter, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def _readable(inputs: bytes | Mapping[str, bytes]) -> object:

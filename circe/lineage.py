@@ -78,6 +78,11 @@ class Lineage:
     def __contains__(self, root: int) -> bool:
         return root in self._roots
 
+    def root(self, number: int) -> tuple[str, tuple[Entry, ...], Mapping[str, str] | None] | None:
+        """Id, entries and headers of a root that is in flight."""
+        found = self._roots.get(number)
+        return None if found is None else (found.item_id, found.entries, found.headers)
+
     def start(
         self, root: int, item_id: str, entries: tuple[Entry, ...], headers: Mapping[str, str] | None = None
     ) -> list[Outgoing]:

@@ -20,6 +20,7 @@ from circe.outbox import SendFrame
 from circe.outputs import BranchError
 from circe.printing import Lines
 from circe.pulse import Pulse
+from circe.replay import is_owed, replay_of
 from circe.tap import Tap
 from runtime import codec, frames, subjects
 from runtime.app import App
@@ -158,9 +159,18 @@ class Worker:
                 continue
             self._attempts.forget(job)
             self._tap.offer([(job.item_id, output.payload) for output in outputs])
-        if results:
-            self._egress.store(results)
+        owed = [result for result in results if self._is_owed(result)]
+        if owed:
+            self._egress.store(owed)
         self._turn_soon()
+
+    def _is_owed(self, result: Result) -> bool:
+        """Of an input that was here before, what it gave then does not come again."""
+        replay = replay_of(result.job.headers)
+        if replay is None or is_owed(replay, self._app.graph, self._task.name, result.item_id):
+            return True
+        self._stored(result.job)
+        return False
 
     def _branch_fault(self, error: BranchError) -> str:
         fork, join = self._app.graph.enclosing_join(self._task.name) or ("", "")

@@ -108,7 +108,10 @@ def dead_list(name: AppName, task: OneTask = None, server: Server = DEFAULT_SERV
 
 @dead.command("replay")
 def dead_replay(name: AppName, task: OneTask = None, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
-    """Send the inputs of dead letters of entry tasks again, as new inputs, and drop those letters."""
+    """Let the inputs behind dead letters enter again, each under its own id, and drop the letters.
+
+    Only what follows from the items that failed comes out; what else followed from an input is there already.
+    """
     from deploy.dead import replay
 
     done = _with_app(server, name, task, lambda bus, app: replay(bus, name, app.graph.entries, task))
@@ -117,8 +120,8 @@ def dead_replay(name: AppName, task: OneTask = None, server: Server = DEFAULT_SE
         return
     typer.echo(f"{done.sent:,} inputs sent again")
     if done.kept:
-        why = "a task inside the graph failed: send its input again yourself, then purge"
-        typer.echo(f"{done.kept:,} letters kept, because their items are no inputs ({why})", err=True)
+        todo = "send it again yourself, then purge"
+        typer.echo(f"{done.kept:,} letters kept: they do not hold the input behind them ({todo})", err=True)
 
 
 @dead.command("purge")

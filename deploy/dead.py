@@ -1,13 +1,16 @@
-"""Dead letters: items that failed for good, with their errors; listed, sent again, dropped."""
+"""Dead letters: items that failed for good, with their errors; listed, sent again, dropped.
+
+What is sent again is the input that a dead item descends from, because a join needs all that followed from it. It
+keeps its id, and only what descends from the dead items comes out again (`circe.replay`).
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.replaying import plan
 from runtime import subjects
 from runtime.bus import Bus
 from runtime.errors import UsageError
@@ -19,8 +22,9 @@ class Replayed:
     """What became of the letters of an application."""
 
     sent: int
+    """Inputs; several letters may descend from one."""
     kept: int
-    """Letters whose item cannot enter again: it was not an input, or left out because of its size."""
+    """Letters whose input is not known: it was left out because of its size, or its head had gone."""
 
 
 async def first(bus: Bus, app: str, count: int) -> tuple[int, list[dict[str, Any]]]:
@@ -45,21 +49,18 @@ async def purge(bus: Bus, app: str, task: str | None = None) -> int:
 
 
 async def replay(bus: Bus, app: str, entries: tuple[str, ...], task: str | None = None) -> Replayed:
-    """Send the inputs of entry tasks again, as new inputs, and drop their letters."""
+    """Let the inputs behind the letters enter again, each under its own id, and drop the letters."""
     stream, subject = subjects.dead_stream(app), subjects.dead(app, task or "*")
-    sent = kept = 0
-    for message in await bus.read_stream(stream, subject):
-        found = letter(message)
-        payload = original(found.get("input"))
-        if found.get("task") not in entries or payload is None:
-            kept += 1
-            continue
-        # The id makes a replay that is interrupted and repeated send each input once.
-        headers = {subjects.MESSAGE_ID_HEADER: f"replay-{message.sequence}-{found.get('id')}"}
-        await bus.store_until(subjects.ingress(app, str(found["task"])), payload, headers)
-        await _drop(bus, stream, message.sequence)
-        sent += 1
-    return Replayed(sent, kept)
+    planned = plan([letter(message) for message in await bus.read_stream(stream, subject)], entries)
+    for again in planned.again:
+        # Named by its last letter, which is the last one to go: a replay that is interrupted and repeated
+        # lets each input enter once.
+        message_id = f"replay-{again.letters[-1]}-{again.item_id}"
+        headers = {**again.headers, subjects.MESSAGE_ID_HEADER: message_id}
+        await bus.store_until(subjects.ingress(app, again.task), again.payload, headers)
+        for number in again.letters:
+            await _drop(bus, stream, number)
+    return Replayed(len(planned.again), planned.kept)
 
 
 async def _drop(bus: Bus, stream: str, sequence: int) -> None:
@@ -76,21 +77,6 @@ def letter(message: StoredMessage) -> dict[str, Any]:
         found = {"error": "this dead letter is not one of ours", "task": message.subject.rpartition(".")[2]}
     number = message.headers.get(subjects.INPUT_HEADER, "")
     return {**found, "seq": int(number) if number.isdigit() else None, "number": message.sequence}
-
-
-def original(kept: object) -> bytes | None:
-    """The payload that a letter keeps; None when it keeps none that could be sent again."""
-    if not isinstance(kept, dict):
-        return None
-    text, encoded = kept.get("text"), kept.get("base64")
-    if isinstance(text, str) and set(kept) == {"text"}:
-        return text.encode()
-    if isinstance(encoded, str) and set(kept) == {"base64"}:
-        try:
-            return base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            return None
-    return None
 
 
 def check_task(app_tasks: tuple[str, ...], task: str | None) -> None:

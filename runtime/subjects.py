@@ -27,6 +27,8 @@ INPUT_HEADER = "Jupiter-Input"
 """On results and dead letters: the sequence in the ingress of the input they descend from."""
 ID_HEADER = "Jupiter-Id"
 """On what a tap gives: the item's id."""
+REPLAY_HEADER = "Jupiter-Replay"
+"""On an input that enters again because of dead letters: which input it was (`circe.replay`)."""
 MESSAGE_ID_HEADER = "Nats-Msg-Id"
 """A producer's own id of an input."""
 MAX_ID_CHARS = 512
@@ -122,6 +124,10 @@ def inbox(app_name: str, task: str, incarnation: str) -> str:
 
 def lineage(app_name: str, head: str) -> str:
     return f"jupiter.{app_name}.lineage.{head}"
+
+
+def origin(app_name: str, head: str) -> str:
+    return f"jupiter.{app_name}.origin.{head}"
 
 
 def credit(app_name: str, incarnation: str) -> str:

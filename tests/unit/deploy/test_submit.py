@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy import dead
 from deploy.scaffold import create
 from deploy.submit import FAILURES_AT_MOST, hopeless, prepare, read_mapping
 from deploy.watch import Picture
@@ -91,19 +90,3 @@ def test_a_task_that_never_starts_is_not_waited_for() -> None:
         )
     assert hopeless(picture, app) == "task merge cannot start on node1: no x"
     assert hopeless(picture, app.with_digest("newer")) == ""
-
-
-@pytest.mark.parametrize(
-    ("kept", "payload"),
-    [
-        ({"text": "grün"}, "grün".encode()),
-        ({"base64": "/w=="}, b"\xff"),
-        ({"base64": "no!"}, None),
-        ({"left_out": "too large"}, None),
-        ({"left": {"text": "a"}, "right": {"text": "b"}}, None),
-        ({"text": {"text": "a"}}, None),
-        (None, None),
-    ],
-)
-def test_only_an_input_that_was_kept_can_be_sent_again(kept: object, payload: bytes | None) -> None:
-    assert dead.original(kept) == payload
