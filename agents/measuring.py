@@ -50,6 +50,8 @@ class Measurement:
         self.sent: list[tuple[str, ByChild]] = []
         """For each distinct item that succeeded: its id, and what it sent to each child."""
         self.failed_items = 0
+        self._input_bytes = 0
+        """Of those items together."""
 
     def measure(self, inputs: list[SampleInput], budget_s: float) -> dict[str, Any]:
         """The numbers of an execution profile; raises TaskError with one sentence."""
@@ -84,6 +86,7 @@ class Measurement:
                 continue
             good.append(item)
             self.sent.append((item.item_id, self._by_child(outputs)))
+            self._input_bytes += item.size_bytes
             if first is None:
                 first = run
             else:
@@ -134,7 +137,7 @@ class Measurement:
         """Whether every child has something to be measured on."""
         return all(any(by_child[child] for _, by_child in self.sent) for child in self._task.children)
 
-    def _traffic(self) -> dict[str, dict[str, float]]:
+    def _traffic(self) -> dict[str, float | dict[str, float]]:
         """Bytes and outputs per input item, by child. A route sends each output to one child: on average."""
         share = 1 / len(self.sent) / (1 if self._task.route == "all" else len(self._task.children))
         sent = {
@@ -142,6 +145,7 @@ class Measurement:
             for child in self._task.children
         }
         return {
+            "input_bytes": self._input_bytes / len(self.sent),
             "output_bytes": {child: sum(map(len, payloads)) * share for child, payloads in sent.items()},
             "outputs": {child: len(payloads) * share for child, payloads in sent.items()},
         }

@@ -35,6 +35,11 @@ class SampleInput(NamedTuple):
     payload: bytes | None = None
     parts: Mapping[str, bytes] = {}
 
+    @property
+    def size_bytes(self) -> int:
+        """Of all that the task gets."""
+        return len(self.payload) if self.payload is not None else sum(map(len, self.parts.values()))
+
 
 class SampleError(Exception):
     """A task cannot be measured for want of input; says what to add."""

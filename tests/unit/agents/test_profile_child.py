@@ -68,6 +68,7 @@ def test_a_diamond_is_measured_edge_by_edge(tmp_path: Path) -> None:
     )
     answers = profile(folder, app)
     assert answers["split"]["output_bytes"] == {"half": 4.0, "slow": 4.0, "merge": 4.0}
+    assert [answers[task]["input_bytes"] for task in ("split", "half", "merge")] == [1.0, 4.0, 8.0]
     assert answers["half"]["outputs"] == {"home": 2.0}
     assert answers["half"]["output_bytes"] == {"home": 24.0}
     assert 0.01 <= answers["slow"]["min_s"] <= answers["slow"]["median_s"] <= answers["slow"]["cold_s"]
