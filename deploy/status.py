@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from circe.reconcile import mapping_fault
 from deploy.watch import FAILED, MAPPER, Picture, look, node_of
 from runtime import codec, subjects
 from runtime.app import App
@@ -60,14 +61,27 @@ async def app_status(bus: Bus, app: App) -> dict[str, Any]:
 
 def state(picture: Picture, app: App) -> str:
     """In a few words: in place, or what is waited for."""
-    if picture.is_in_place(app):
-        return "in place"
     if picture.mapping is None:
         return picture.mapper_message() or "waiting for a mapping"
-    missing = [task for task in app.graph.tasks if task not in picture.ready(app)]
+    fault = mapping_fault(app, picture.mapping)
+    if fault is not None:
+        return picture.mapper_message() or f"not obeyed: {fault}"
+    ready = picture.ready(app)
+    missing = [_place(picture, task) for task in app.graph.tasks if task not in ready]
     if missing:
         return f"waiting for {', '.join(missing)}"
-    return "waiting for the gateway"
+    moving = [_place(picture, task) for task in ready if picture.mapping.assignment[task] not in node_of(picture, task)]
+    if moving:
+        return f"moving {', '.join(moving)}"
+    return "in place" if picture.is_in_place(app) else "waiting for the gateway"
+
+
+def _place(picture: Picture, task: str) -> str:
+    """A task and where it should be; said of a node that is not there."""
+    node = picture.mapping.assignment[task] if picture.mapping is not None else ""
+    profile = picture.nodes.get(node)
+    is_there = profile is not None and not profile.gone
+    return f"{task} on {node}" if is_there else f"{task} on {node}, which is not there"
 
 
 def _in_order(picture: Picture, app: App) -> list[Beat]:
