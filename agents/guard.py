@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
 
-from agents.hangs import LOOK_S, Overdue, Watch
+from agents.hangs import LOOK_S, NOBODY, Overdue, Watch, is_lost
 from agents.output import Output
 from agents.verdict import Death, Verdict, judge
 from runtime import children
-from runtime.slot import DUMP_SIGNAL, SIZE_BYTES, Slots
+from runtime.slot import DUMP_SIGNAL, SIZE_BYTES, Call, Slots
 
 logger = logging.getLogger(__name__)
 
 DUMP_S = 0.2
 """What a process that hangs may take to write its stacks down."""
-SILENT_S = 2.0
+SILENT_S = 1.5
 """Without a beat for so long, a worker in an item is spoken for."""
 SPEAK_S = 1.0
 
@@ -69,20 +69,29 @@ class Guard:
             now_s = time.monotonic()
             self.output.say_left_out()
             calls, beat_s = self.slots.calls(), self.slots.beat_s
-            step, is_loop = self.slots.current(), self.slots.is_loop
-            overdue = self._watch.look(now_s, calls, is_loop=is_loop, step=step, beat_s=beat_s)
+            is_silent = now_s - beat_s > SILENT_S
+            if is_lost(now_s, beat_s, spoke_s):
+                self._overdue = NOBODY
+                return await self._end(process)
+            if is_silent and is_stopped(process.pid):
+                continue  # somebody has stopped it (SIGSTOP): that is no fault of the item it is in
+            overdue = self._look(now_s, calls, beat_s)
             if overdue.calls:
                 self._overdue = overdue
                 return await self._end(process)
-            if calls and now_s - beat_s > SILENT_S and now_s - spoke_s > SPEAK_S and not is_stopped(process.pid):
+            if calls and is_silent and now_s - spoke_s > SPEAK_S:
                 # It does not let go of the interpreter. Work goes on, so nobody may take it for dead.
                 spoke_s = now_s
                 await speak()
                 self.slots.renew(now_s)
 
+    def _look(self, now_s: float, calls: list[Call], beat_s: float) -> Overdue:
+        step, is_loop = self.slots.current(), self.slots.is_loop
+        return self._watch.look(now_s, calls, is_loop=is_loop, step=step, beat_s=beat_s)
+
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         """First its stacks, then its life."""
-        logger.info("process %d hangs in an item: ending it", process.pid)
+        logger.info("process %d hangs: ending it", process.pid)
         children.send_signal(process, DUMP_SIGNAL)
         await asyncio.sleep(DUMP_S)
         children.kill(process)

@@ -19,6 +19,13 @@ LOOP_GRACE_S = 1.0
 """For an event loop to end an item by itself once its time is over."""
 SILENT_S = 1.0
 """Without a beat for so long, an event loop is stuck."""
+LOST_S = 10.0
+"""Without a beat for so long, a worker has long been left out by everybody, and would end itself if it could run."""
+
+
+def is_lost(now_s: float, beat_s: float, spoken_s: float) -> bool:
+    """Whether a worker must be replaced; `spoken_s` is when its parent last spoke for it."""
+    return beat_s > 0 and now_s - max(beat_s, spoken_s) > LOST_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,9 @@ class Overdue:
     calls: tuple[Call, ...]
     is_certain: bool
     """False when one of them holds up the others and it is not known which."""
+
+
+NOBODY = Overdue((), True)
 
 
 class Watch:
@@ -42,7 +52,7 @@ class Watch:
         """What must end now; `beat_s` is when the worker last spoke for itself."""
         self._age(now_s, calls, step)
         if self._timeout_s is None:
-            return Overdue((), True)
+            return NOBODY
         if not is_loop:
             return Overdue(self._late(calls, self._timeout_s), True)
         if step is not None:

@@ -80,10 +80,12 @@ def judge(death: Death) -> Verdict:
 def _late(death: Death, overdue: Overdue) -> Verdict:
     # One that came to its end just before we struck is not to blame, nor is who came after it.
     found = tuple(call for call in overdue.calls if call in death.calls)
+    if not found:
+        return INNOCENT
     error = took_too_long(death.timeout_s)
     if overdue.is_certain:
         return Verdict(guilty=found, error=error)
-    return Verdict(suspects=tuple(death.calls), error=error) if found else INNOCENT
+    return Verdict(suspects=tuple(death.calls), error=error)
 
 
 def _how(death: Death) -> str:

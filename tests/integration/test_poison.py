@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -21,9 +22,9 @@ from tests.integration.cluster import Cluster, Results, cluster, live
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.asyncio(loop_scope="module")]
 
-ITEMS = 60
+ITEMS = 40
 POISON = 17
-TIMEOUT_S = 0.6
+TIMEOUT_S = 0.5
 
 DIED = "the task's process died: "
 TOOK = f"took longer than timeout_s {TIMEOUT_S:g} s"
@@ -58,8 +59,8 @@ IMPORTS = "import asyncio, ctypes, os, re, resource, sys, time\n"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[Cluster]:
-    async with cluster(("home",)) as started:
-        yield started
+    async with cluster(("home",)) as made:
+        yield made
 
 
 def write(folder: Path, script: str, options: str = "", children: str = "home") -> Path:
@@ -83,13 +84,17 @@ class Recorder:
         self.beats.append((time.monotonic(), Beat.from_record(codec.decode_record(message.payload))))
 
 
-async def start(running: Cluster, folder: Path) -> tuple[App, Recorder]:
+@asynccontextmanager
+async def started(running: Cluster, folder: Path) -> AsyncIterator[tuple[App, Recorder]]:
     app = await running.submit(folder)
     recorder = Recorder()
     await running.bus.subscribe(subjects.egress(app.name), recorder.results.take)
     await running.bus.subscribe(subjects.status(app.name, "work", "*"), recorder.on_beat)
     await running.map(app, {"work": "home"})
-    return app, recorder
+    try:
+        yield app, recorder
+    finally:
+        await running.bus.delete_record(subjects.CONTROL_STREAM, subjects.app(app.name))
 
 
 async def letters(running: Cluster, app: App) -> list[dict[str, Any]]:
@@ -105,11 +110,11 @@ async def ended(running: Cluster, app: App, timeout_s: float = 30.0) -> None:
 
 async def poison(running: Cluster, folder: Path, error: str) -> tuple[dict[str, Any], Recorder]:
     """Feed an application in which one item is deadly; what became of that item."""
-    app, recorder = await start(running, folder)
-    await running.send(app, [str(number).encode() for number in range(ITEMS)])
-    await recorder.results.wait_for(ITEMS - 1, 30.0)
-    await ended(running, app)
-    found = await letters(running, app)
+    async with started(running, folder) as (app, recorder):
+        await running.send(app, [str(number).encode() for number in range(ITEMS)])
+        await recorder.results.wait_for(ITEMS - 1, 30.0)
+        await ended(running, app)
+        found = await letters(running, app)
     assert [letter["input"] for letter in found] == [{"text": str(POISON)}]
     letter = found[0]
     assert letter["error"] == error
@@ -118,7 +123,6 @@ async def poison(running: Cluster, folder: Path, error: str) -> tuple[dict[str, 
     values = sorted(int(payloads[0]) for payloads in recorder.results.values.values())
     assert values == [number for number in range(ITEMS) if number != POISON]
     assert recorder.results.twice() == []
-    await running.bus.delete_record(subjects.CONTROL_STREAM, subjects.app(app.name))
     return letter, recorder
 
 
@@ -131,8 +135,19 @@ async def test_an_item_that_ends_its_process_is_charged_alone(kind: str, running
     if kind not in ("exit", "abort", "memory"):
         assert 'work.py", line 4' in letter["traceback"], letter["traceback"]
     if kind in ("sleep", "hang"):
-        gaps = gaps_s(recorder)
-        assert max(gaps) < 1.5, gaps
+        assert max(gaps_s(recorder)) < 1.5
+    deaths = [beat.message for _, beat in recorder.beats if beat.state == GONE and "item" in beat.message]
+    if error.startswith((DIED, TOOK)):
+        item_id = letter["id"]
+        assert deaths == [f"{error}, in item {item_id} (attempt {attempt})" for attempt in (1, 2)]
+    else:
+        assert deaths == []
+
+
+async def test_replicas_hear_of_what_an_item_did_to_their_sibling(running: Cluster, tmp_path: Path) -> None:
+    script = f"def process(item, ctx):\n    if item == {POISON}:\n        os._exit(3)\n    return item\n"
+    folder = write(tmp_path / "replicas", script, ", retries: 1, replicas: 2")
+    await poison(running, folder, DIED + "it ended itself with status 3")
 
 
 def gaps_s(recorder: Recorder) -> list[float]:
@@ -162,12 +177,12 @@ async def test_of_several_items_on_a_loop_the_guilty_one_is_charged(
 async def test_a_worker_that_cannot_speak_is_spoken_for(running: Cluster, tmp_path: Path) -> None:
     """Code that keeps the interpreter to itself for longer than the lease is slow, not dead."""
     script = "def process(item, ctx):\n    ctypes.PyDLL(None).sleep(item)\n    return item\n"
-    app, recorder = await start(running, write(tmp_path / "greedy", script))
-    before = live(await running.wait_for_edges(app))
-    await running.send(app, [b"0", b"6", b"0"])
-    await recorder.results.wait_for(3, 20.0)
-    await ended(running, app)
-    assert live(await running.wait_for_edges(app)) == before
-    assert recorder.results.twice() == []
-    assert any(beat.is_spoken_for for _, beat in recorder.beats)
-    assert await letters(running, app) == []
+    async with started(running, write(tmp_path / "greedy", script)) as (app, recorder):
+        before = live(await running.wait_for_edges(app))
+        await running.send(app, [b"0", b"6", b"0"])
+        await recorder.results.wait_for(3, 20.0)
+        await ended(running, app)
+        assert live(await running.wait_for_edges(app)) == before
+        assert recorder.results.twice() == []
+        assert any(beat.is_spoken_for for _, beat in recorder.beats)
+        assert await letters(running, app) == []

@@ -3,11 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.hangs import LOOK_S, LOOP_GRACE_S, Overdue, Watch
+from agents.hangs import LOOK_S, LOOP_GRACE_S, LOST_S, NOBODY, Overdue, Watch, is_lost
 from runtime.slot import Call, Step
 
 TIMEOUT_S = 2.0
-NOBODY = Overdue((), True)
 
 
 def call(slot: int = 0, started_s: float = 100.0, root: int = 1) -> Call:
@@ -96,3 +95,10 @@ def test_many_short_steps_are_no_long_one() -> None:
     for _ in range(100):
         started = call(1, started_s=looks.now_s)
         assert looks.look([started], Step(1, looks.now_s)) == NOBODY
+
+
+def test_a_worker_that_nobody_hears_any_more_is_lost() -> None:
+    assert not is_lost(100.0 + LOST_S, 100.0, 0.0)
+    assert is_lost(100.1 + LOST_S, 100.0, 0.0)
+    assert not is_lost(100.1 + LOST_S, 100.0, 101.0)
+    assert not is_lost(1000.0, 0.0, 0.0)  # it has not begun to speak

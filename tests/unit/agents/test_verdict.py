@@ -73,6 +73,7 @@ def test_who_hung_is_guilty_and_not_who_came_after_it() -> None:
     hung = judge(death(-signal.SIGKILL, call(1), overdue=overdue, timeout_s=2.0))
     assert hung == Verdict(guilty=(call(1),), error="took longer than timeout_s 2 s")
     assert judge(death(-signal.SIGKILL, call(2), overdue=overdue)).guilty == ()
+    assert judge(death(-signal.SIGKILL, call(1), overdue=Overdue((), True))) == INNOCENT
     calls = (call(1, 1), call(2, 2))
     stuck = judge(death(-signal.SIGKILL, *calls, overdue=Overdue(calls[:1], False), timeout_s=2.0))
     assert (stuck.guilty, stuck.suspects) == ((), calls)
