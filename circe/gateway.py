@@ -19,7 +19,7 @@ from circe.layout import RUN_KEY
 from circe.letters import Origin, dead_letter, letter_headers
 from circe.outbox import SendFrame
 from circe.pulse import BEAT_S, Pulse
-from circe.purge import Purge
+from circe.purging import purge_for_ever
 from circe.replay import identify, origin_of
 from runtime import codec, frames, subjects
 from runtime.app import App
@@ -34,7 +34,6 @@ from runtime.service import Service
 
 logger = logging.getLogger(__name__)
 
-PURGE_S = 5.0
 RESET_PAUSE_S = 0.5
 
 
@@ -78,7 +77,9 @@ class AppGateway:
                 edges = subjects.edges(name)
                 async with self._bus.follow(subjects.CONTROL_STREAM, edges, self._on_edges):
                     group.create_task(self._read(), name=f"read {name}")
-                    group.create_task(self._purge(), name=f"purge {name}")
+                    group.create_task(
+                        purge_for_ever(self._bus, self._app, lambda: self.head.live), name=f"purge {name}"
+                    )
                     await self._beat_for_ever()
             finally:
                 undo()
@@ -246,27 +247,6 @@ class AppGateway:
                     raise
                 logger.warning("the ingress of %s is not read anew yet: %s", self._app.name, error)
             await asyncio.sleep(RESET_PAUSE_S)
-
-    async def _purge(self) -> None:
-        """Let results go that were read and cannot come twice any more."""
-        ingress, egress = subjects.ingress_stream(self._app.name), subjects.egress_stream(self._app.name)
-        purge = Purge()
-        while True:
-            await asyncio.sleep(PURGE_S)
-            if not self.head.live:
-                continue
-            try:
-                results = await self._bus.consumer_state(egress, subjects.RESULTS_CONSUMER)
-                inputs = await self._bus.stream_state(ingress)
-                if results is None or inputs is None:
-                    continue
-                up_to = purge.observe(
-                    time.monotonic(), results.ack_floor_stream_sequence, inputs.last_sequence, inputs.first_sequence
-                )
-                if up_to is not None:
-                    await self._bus.purge(egress, up_to_sequence=up_to)
-            except BusFault as error:
-                logger.info("results of %s are not purged yet: %s", self._app.name, error)
 
     async def _beat_for_ever(self) -> None:
         while True:

@@ -1,12 +1,13 @@
 """When results may leave the egress: acknowledged by their reader, their inputs ended, and no zombie left. Pure.
 
-A result is also the memory that refuses its double. So it goes only when every input that was taken by the time
-it was acknowledged has ended, and a process that stalled since then must have found out and ended itself.
+A result is also the memory that refuses its double. So it goes only once its input has ended and `KEEP_S` has passed
+since: a process that stalled for longer has found out and ended itself.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 KEEP_S = 60.0
@@ -14,17 +15,31 @@ KEEP_S = 60.0
 
 
 class _Mark(NamedTuple):
-    seen_s: float
     results_floor: int
     last_taken: int
 
 
-class Purge:
-    """Remembers what was acknowledged when, and says up to where the egress may be purged."""
+class _Moment(NamedTuple):
+    seen_s: float
+    oldest_open: int
 
-    def __init__(self) -> None:
+
+class Purge:
+    """Remembers what was acknowledged and had ended when, and says up to where the egress may be purged."""
+
+    def __init__(self, keep_s: float = KEEP_S) -> None:
+        self._keep_s = keep_s
         self._marks: deque[_Mark] = deque()
-        self._purged = 0
+        self._moments: deque[_Moment] = deque()
+        self._ended_before = 0
+        """Inputs below this sequence had ended `keep_s` ago."""
+        self._floor = 0
+        self.purged = 0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there are acknowledged results that have not gone."""
+        return self._floor > self.purged
 
     def observe(self, now_s: float, results_floor: int, last_taken: int, oldest_open: int) -> int | None:
         """The egress sequence to purge up to (with it), or None.
@@ -32,13 +47,32 @@ class Purge:
         `results_floor`: every result up to here was acknowledged by its reader. `last_taken`: highest input
         sequence taken so far. `oldest_open`: lowest input sequence that has not ended.
         """
-        if results_floor > (self._marks[-1].results_floor if self._marks else self._purged):
-            self._marks.append(_Mark(now_s, results_floor, last_taken))
+        self._moments.append(_Moment(now_s, oldest_open))
+        while self._moments and now_s - self._moments[0].seen_s > self._keep_s:
+            self._ended_before = self._moments.popleft().oldest_open
+        if results_floor > self._floor:
+            self._floor = results_floor
+            self._marks.append(_Mark(results_floor, last_taken))
         up_to = None
-        while self._marks and self._is_over(self._marks[0], now_s, oldest_open):
-            up_to = self._purged = self._marks.popleft().results_floor
-        return up_to
+        while self._marks and self._marks[0].last_taken < self._ended_before:
+            up_to = self._marks.popleft().results_floor
+        return self._purge(up_to)
 
-    @staticmethod
-    def _is_over(mark: _Mark, now_s: float, oldest_open: int) -> bool:
-        return now_s - mark.seen_s > KEEP_S and mark.last_taken < oldest_open
+    def examine(self, results: Iterable[tuple[int, int]]) -> int | None:
+        """The same, from a look at the results that come next, as (sequence, sequence of the input).
+
+        What `observe` waits for never comes when the egress is full: the inputs under way cannot end before
+        there is room for their results.
+        """
+        up_to = None
+        for sequence, root in results:
+            if sequence > self._floor or root >= self._ended_before:
+                break
+            up_to = sequence
+        return self._purge(up_to)
+
+    def _purge(self, up_to: int | None) -> int | None:
+        if up_to is None or up_to <= self.purged:
+            return None
+        self.purged = up_to
+        return up_to
