@@ -92,6 +92,7 @@ class Guard:
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         """First its stacks, then its life."""
         logger.info("process %d hangs: ending it", process.pid)
+        self.output.expect_dump()
         children.send_signal(process, DUMP_SIGNAL)
         await asyncio.sleep(DUMP_S)
         children.kill(process)

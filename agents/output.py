@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from agents.stacks import last_stack
+from agents.stacks import is_of_dump, last_stack
 from runtime import printed
 from runtime.allowance import Allowance
 from runtime.printed import BURST_LINES, LINES_PER_S, Printed, Splitter
@@ -49,6 +49,7 @@ class Output:
         # Twice a worker's own, which has its own allowance for what Python prints.
         self._allowance = Allowance(2 * LINES_PER_S, 2 * BURST_LINES)
         self._is_closed = False
+        self._is_dumping = False
         self._last_words: deque[str] = deque(maxlen=LAST_WORDS)
         self._loop = asyncio.get_running_loop()
         self._reader, self.descriptor = os.pipe()
@@ -62,6 +63,10 @@ class Output:
     def started(self) -> None:
         """The worker has its end of the pipe."""
         os.close(self.descriptor)
+
+    def expect_dump(self) -> None:
+        """The worker is asked for its stacks: all but that of user code is for nobody's eyes."""
+        self._is_dumping = True
 
     def stack(self) -> str:
         """Where user code was when the process wrote its stacks down, read up to now."""
@@ -77,6 +82,9 @@ class Output:
             pass
         for is_marked, line in self._splitter.end():
             self._take(is_marked, line)
+        if self._is_dumping:
+            for text in self.stack().splitlines():
+                self._pass_on(self._output(text))
         self.say_left_out()
         self._loop.remove_reader(self._reader)
         os.close(self._reader)
@@ -98,9 +106,14 @@ class Output:
         if found is None:
             text = line.decode("utf-8", "backslashreplace")
             self._last_words.append(text)
-            found = Printed(time.time(), "output", self._node, self._item(), text)
+            if self._is_dumping and is_of_dump(text):
+                return
+            found = self._output(text)
         if self._allowance.take(time.monotonic()):
             self._pass_on(found)
+
+    def _output(self, text: str) -> Printed:
+        return Printed(time.time(), "output", self._node, self._item(), text)
 
     def say_left_out(self) -> None:
         """Own up to what is missing; to be called now and then."""

@@ -11,6 +11,11 @@ _OF_USER_CODE = "calling.py"
 """The module that calls user code is on its stack, and on no other."""
 
 
+def is_of_dump(line: str) -> bool:
+    """Whether a line is one that faulthandler writes when it is asked for stacks."""
+    return not line or bool(_THREAD.match(line)) or line.startswith("  File ")
+
+
 def last_stack(lines: Iterable[str]) -> str:
     """Where user code was in the last of the dumps among these lines; empty where it was nowhere.
 

@@ -119,8 +119,11 @@ class Handler(logging.Handler):
         self._lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:
+        # Who says it goes without saying when it is the task itself.
+        own = record.name.startswith(f"{USER_LOGGERS}.")
         try:
-            for line in self.format(record).split("\n"):
+            text = self.format(record)
+            for line in (text if own else f"{record.name}: {text}").split("\n"):
                 self._lines.write(record.levelname, line)
         except Exception:
             self.handleError(record)
@@ -133,7 +136,6 @@ def install(node: str) -> Lines:
     sys.stdout = Stream(lines, "stdout", 1)
     sys.stderr = Stream(lines, "stderr", STDERR)
     handler = Handler(lines)
-    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     logging.getLogger(USER_LOGGERS).setLevel(min(logging.INFO, root.level))

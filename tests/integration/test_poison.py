@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -18,7 +18,8 @@ from runtime import codec, subjects
 from runtime.app import App
 from runtime.message import Message
 from runtime.records import GONE, Beat
-from tests.integration.cluster import Cluster, Results, cluster, live
+from tests.integration.cluster import Cluster, Results, cluster, live, worker_processes
+from tests.integration.waiting import until
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.asyncio(loop_scope="module")]
 
@@ -185,4 +186,63 @@ async def test_a_worker_that_cannot_speak_is_spoken_for(running: Cluster, tmp_pa
         assert live(await running.wait_for_edges(app)) == before
         assert recorder.results.twice() == []
         assert any(beat.is_spoken_for for _, beat in recorder.beats)
+        assert await letters(running, app) == []
+
+
+@contextmanager
+def memory_limit(limit_bytes: int) -> Iterator[Callable[[int], None]]:
+    """A way to hold processes to so much memory, all together."""
+    v1 = Path("/sys/fs/cgroup/memory/jupiter-test")
+    v2 = Path("/sys/fs/cgroup/jupiter-test")
+    folder, setting = (v1, "memory.limit_in_bytes") if v1.parent.is_dir() else (v2, "memory.max")
+    try:
+        folder.mkdir(exist_ok=True)
+        (folder / setting).write_text(str(limit_bytes))
+    except OSError as error:
+        pytest.skip(f"no memory controller for us: {error}")
+    try:
+        yield lambda pid: (folder / "cgroup.procs").write_text(str(pid)) and None
+    finally:
+        for _ in range(50):
+            try:
+                folder.rmdir()
+                break
+            except OSError:  # somebody is still on the way out
+                time.sleep(0.02)
+
+
+@pytest.mark.cgroups
+async def test_an_item_that_takes_all_the_memory_is_charged(running: Cluster, tmp_path: Path) -> None:
+    """The kernel's own killing; every other SIGKILL is nobody's fault."""
+    script = (
+        f"hog = []\ndef process(item, ctx):\n    while item == {POISON}:\n"
+        "        hog.append(bytearray(b'x' * (1 << 20)))\n    return item\n"
+    )
+    with memory_limit(150 << 20) as hold:
+
+        async def keep_held() -> None:
+            while True:
+                for pid in worker_processes("work", running.server.url):
+                    with suppress(OSError):
+                        hold(pid)
+                await asyncio.sleep(0.02)
+
+        holding = asyncio.create_task(keep_held())
+        try:
+            await poison(running, write(tmp_path / "oom", script, ", retries: 1"), "killed: out of memory?")
+        finally:
+            holding.cancel()
+            await asyncio.gather(holding, return_exceptions=True)
+
+
+async def test_who_is_killed_by_somebody_is_not_charged(running: Cluster, tmp_path: Path) -> None:
+    script = "def process(item, ctx):\n    time.sleep(0.3)\n    return item\n"
+    async with started(running, write(tmp_path / "killed", script, ", retries: 0")) as (app, recorder):
+        await running.send(app, [b"1", b"2"])
+        for _ in range(2):
+            await until(lambda: bool(worker_processes("work", running.server.url)))
+            await asyncio.sleep(0.15)
+            await running.kill("work")
+        await recorder.results.wait_for(2)
+        await ended(running, app)
         assert await letters(running, app) == []

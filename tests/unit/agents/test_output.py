@@ -97,3 +97,22 @@ async def test_the_stack_of_a_crash_is_kept() -> None:
     os.close(worker)
     made.end()
     assert made.stack() == "  File a, line 1"
+
+
+async def test_of_the_stacks_that_were_asked_for_only_user_code_is_passed_on() -> None:
+    passed = Passed()
+    made, worker = output(passed)
+    made.expect_dump()
+    os.write(
+        worker, b"Thread 0x00007f (most recent call first):\n  File work.py, line 4\n  File calling.py, line 1\n\n"
+    )
+    os.write(
+        worker, b"Current thread 0x00007e (most recent call first):\n  File runners.py, line 1\nprinted beside it\n"
+    )
+    os.close(worker)
+    made.end()
+    assert [line["line"] for line in passed.lines] == [
+        "printed beside it",
+        "  File work.py, line 4",
+        "  File calling.py, line 1",
+    ]

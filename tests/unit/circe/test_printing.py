@@ -68,6 +68,8 @@ def test_log_records_take_a_line_each_and_tracebacks_several(pipe: Pipe) -> None
     handler.handle(record)
     found = pipe.read()
     assert [(each.level, each.line) for each in found] == [("ERROR", "went very"), ("ERROR", "wrong")]
+    handler.handle(logging.LogRecord("library", logging.INFO, "file", 1, "by another", (), None))
+    assert [each.line for each in pipe.read()] == ["library: by another"]
 
 
 def test_what_nobody_reads_is_left_out_and_counted(pipe: Pipe) -> None:
