@@ -29,6 +29,8 @@ _NOTE_AT = _HEADER_BYTES + SLOTS * _SLOT_BYTES
 SIZE_BYTES = _NOTE_AT + NOTE_BYTES
 
 _CALL = Struct("<dQQH")  # started, root, attempt, bytes of the id
+_SHORT_BYTES = 48
+_SHORT_CALL = Struct(f"<dQQH6x{_SHORT_BYTES}s")  # the same with the id: most ids are short, and one write is cheaper
 _FLOAT = Struct("<d")
 _NUMBER = Struct("<I")
 _STEP = Struct("<dI")  # began, slot + 1
@@ -70,12 +72,13 @@ def slot_id(item_id: str) -> str:
 class Slots:
     """One worker's block."""
 
-    __slots__ = ("_at", "_view")
+    __slots__ = ("_at", "_floats", "_view")
 
     def __init__(self, memory: memoryview) -> None:
         self._view = memory
         if len(self._view) < SIZE_BYTES:
             raise ValueError(f"{len(self._view)} bytes of shared memory; {SIZE_BYTES} are needed")
+        self._floats = memory.cast("d")
         self._at = [_HEADER_BYTES + slot * _SLOT_BYTES for slot in range(SLOTS)]
 
     # ---- written by the worker, around every item: this is the hot path
@@ -83,15 +86,18 @@ class Slots:
     def enter(self, slot: int, root: int, attempt: int, item_id: str, now_s: float) -> None:
         """User code begins on an item."""
         text = item_id.encode()
+        at = self._at[slot]
+        if len(text) <= _SHORT_BYTES:
+            _SHORT_CALL.pack_into(self._view, at, now_s, root, attempt, len(text), text)
+            return
         if len(text) > MAX_ID_BYTES:
             text = slot_id(item_id).encode()
-        at = self._at[slot]
         self._view[at + _TEXT_AT : at + _TEXT_AT + len(text)] = text
         _CALL.pack_into(self._view, at, now_s, root, attempt, len(text))
 
     def leave(self, slot: int) -> None:
         """User code is done with it."""
-        _FLOAT.pack_into(self._view, self._at[slot], 0.0)
+        self._floats[(_HEADER_BYTES + slot * _SLOT_BYTES) >> 3] = 0.0
 
     def step(self, slot: int, now_s: float) -> None:
         """The event loop goes on with the item of this slot."""
@@ -99,7 +105,7 @@ class Slots:
 
     def pause(self) -> None:
         """The event loop has left user code."""
-        _STEP.pack_into(self._view, _STEP_AT, 0.0, 0)
+        self._view[_STEP_AT + 8] = 0  # of the slot's number, which is small
 
     def begin(self, width: int) -> None:
         """How many slots may be in use."""
