@@ -25,6 +25,7 @@ from runtime.message import Record
 from runtime.network import HOME
 from runtime.records import GONE, Beat, DesiredWorker, EdgeRecord
 from runtime.service import Service
+from runtime.taking import taking
 
 logger = logging.getLogger(__name__)
 
@@ -59,82 +60,51 @@ class Dispatcher:
         control, status = subjects.CONTROL_STREAM, subjects.STATUS_STREAM
         follow = self._bus.follow
         async with (
-            follow(control, subjects.app("*"), self._on_app) as apps,
-            follow(control, subjects.mapping("*"), self._on_mapping) as mappings,
-            follow(control, subjects.edges("*"), self._on_edges) as edges,
-            follow(control, "jupiter.worker.*.*.*", self._on_desired) as desired,
-            follow(status, subjects.status("*", "*", "*"), self._on_beat) as beats,
+            follow(control, subjects.app("*"), taking(App.from_record, self._on_app)) as apps,
+            follow(control, subjects.mapping("*"), taking(TaskMapping.from_record, self._on_mapping)) as mappings,
+            follow(control, subjects.edges("*"), taking(EdgeRecord.from_record, self._on_edges)) as edges,
+            follow(control, "jupiter.worker.*.*.*", taking(DesiredWorker.from_record, self._on_desired)) as desired,
+            follow(status, subjects.status("*", "*", "*"), taking(Beat.from_record, self._on_beat)) as beats,
         ):
             for handle in (apps, mappings, edges, desired, beats):
                 await handle.caught_up
             self._listened_s = self._loop.time() + LEASE_S
             while not service.stopping.is_set():
                 await self._reconcile()
-                await self._wait(service)
-
-    async def _wait(self, service: Service) -> None:
-        stopping = asyncio.ensure_future(service.stopping.wait())
-        changed = asyncio.ensure_future(self._changed.wait())
-        await asyncio.wait((stopping, changed), timeout=PERIOD_S, return_when=asyncio.FIRST_COMPLETED)
-        for waiting in (stopping, changed):
-            waiting.cancel()
-        self._changed.clear()
+                await service.pause(self._changed, PERIOD_S)
 
     # ---- what is known
 
-    def _on_app(self, record: Record) -> None:
+    def _on_app(self, record: Record, app: App | None) -> None:
         name = _last_token(record.subject)
         self._apps.pop(name, None)
-        if record.payload is not None:
-            try:
-                self._apps[name] = App.from_record(codec.decode_record(record.payload))
-            except (ValueError, KeyError, TypeError) as error:
-                logger.warning("refused the application record %s: %s", name, error)
+        if app is not None:
+            self._apps[name] = app
         self._changed.set()
 
-    def _on_mapping(self, record: Record) -> None:
+    def _on_mapping(self, record: Record, mapping: TaskMapping | None) -> None:
         name = _last_token(record.subject)
-        if record.payload is None:
-            self._mappings.pop(name, None)
-        else:
-            try:
-                mapping = TaskMapping.from_record(codec.decode_record(record.payload))
-                self._mappings[name] = (mapping, record.sequence)
-            except (ValueError, KeyError, TypeError) as error:
-                logger.warning("refused the mapping of %s: %s", name, error)
+        self._mappings.pop(name, None)
+        if mapping is not None:
+            self._mappings[name] = (mapping, record.sequence)
         self._changed.set()
 
-    def _on_edges(self, record: Record) -> None:
+    def _on_edges(self, record: Record, edges: EdgeRecord | None) -> None:
         name = _last_token(record.subject)
-        if record.payload is None:
+        if edges is None:
             self._edges.pop(name, None)
-            return
-        try:
-            edges = EdgeRecord.from_record(codec.decode_record(record.payload))
-        except (ValueError, KeyError, TypeError) as error:
-            logger.warning("refused the edge record of %s: %s", name, error)
-            return
-        if name not in self._edges or edges.revision > self._edges[name].revision:
+        elif name not in self._edges or edges.revision > self._edges[name].revision:
             self._edges[name] = edges
 
-    def _on_desired(self, record: Record) -> None:
-        if record.payload is None:
-            self._desired.pop(record.subject, None)
-            return
-        try:
-            self._desired[record.subject] = DesiredWorker.from_record(codec.decode_record(record.payload))
-        except (ValueError, KeyError, TypeError) as error:
-            logger.warning("refused the worker record %s: %s", record.subject, error)
+    def _on_desired(self, record: Record, worker: DesiredWorker | None) -> None:
+        self._desired.pop(record.subject, None)
+        if worker is not None:
+            self._desired[record.subject] = worker
 
-    def _on_beat(self, record: Record) -> None:
+    def _on_beat(self, record: Record, beat: Beat | None) -> None:
         # By subject: a gateway has one incarnation and a beat for each application.
         sign = record.subject
-        if record.payload is None:
-            return
-        try:
-            beat = Beat.from_record(codec.decode_record(record.payload))
-        except (ValueError, KeyError, TypeError) as error:
-            logger.warning("refused the beat %s: %s", sign, error)
+        if beat is None:
             return
         before = self._alive.get(sign)
         if beat.state == GONE:

@@ -31,6 +31,7 @@ from runtime.network import HOME
 from runtime.pulling import Pull
 from runtime.records import READY, Beat, EdgeRecord
 from runtime.service import Service
+from runtime.taking import UNREADABLE, taking
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +75,8 @@ class AppGateway:
             ]
             undo = self._bus.on_reconnect(self._on_reconnect)
             try:
-                edges = subjects.edges(name)
-                async with self._bus.follow(subjects.CONTROL_STREAM, edges, self._on_edges):
+                edges, on_edges = subjects.edges(name), taking(EdgeRecord.from_record, self._on_edges)
+                async with self._bus.follow(subjects.CONTROL_STREAM, edges, on_edges):
                     group.create_task(self._read(), name=f"read {name}")
                     group.create_task(
                         purge_for_ever(self._bus, self._app, lambda: self.head.live), name=f"purge {name}"
@@ -116,7 +117,7 @@ class AppGateway:
     def _on_beat(self, message: Message) -> None:
         try:
             beat = Beat.from_record(codec.decode_record(message.payload))
-        except (ValueError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
             self._refuse("beat", error)
             return
         if beat.task != HOME:
@@ -129,13 +130,8 @@ class AppGateway:
         except ValueError as error:
             self._refuse("question", error)
 
-    def _on_edges(self, record: Record) -> None:
-        if record.payload is None:
-            return
-        try:
-            edges = EdgeRecord.from_record(codec.decode_record(record.payload))
-        except (ValueError, KeyError, TypeError) as error:
-            self._refuse("edge record", error)
+    def _on_edges(self, record: Record, edges: EdgeRecord | None) -> None:
+        if edges is None:
             return
         self.head.follow(edges)
         if self.head.live:
@@ -284,17 +280,17 @@ async def run_gateway(service: Service, bus: Bus, incarnation: str, node: str) -
     changed = asyncio.Event()
     apps: dict[str, App] = {}
 
-    def on_app(record: Record) -> None:
+    def on_app(record: Record, app: App | None) -> None:
         name = record.subject.rsplit(".", 1)[-1]
         apps.pop(name, None)
-        if record.payload is not None:
-            try:
-                apps[name] = App.from_record(codec.decode_record(record.payload))
-            except (ValueError, KeyError, TypeError) as error:
-                logger.warning("refused the application record %s: %s", name, error)
+        if app is not None:
+            apps[name] = app
         changed.set()
 
-    async with asyncio.TaskGroup() as group, bus.follow(subjects.CONTROL_STREAM, subjects.app("*"), on_app):
+    async with (
+        asyncio.TaskGroup() as group,
+        bus.follow(subjects.CONTROL_STREAM, subjects.app("*"), taking(App.from_record, on_app)),
+    ):
         group.create_task(_stop_all(service, serving, changed), name="stop")
         while not service.stopping.is_set():
             await changed.wait()

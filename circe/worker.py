@@ -102,15 +102,9 @@ class Worker:
         self.flow.control(control)
         self._turn_soon()
 
-    def on_edges(self, record: Record) -> None:
-        if record.payload is None:
-            return
-        try:
-            edges = EdgeRecord.from_record(codec.decode_record(record.payload))
-        except (ValueError, KeyError, TypeError) as error:
-            self._refuse("edge record", error)
-            return
-        if edges.digest == self._options.digest:
+    def on_edges(self, record: Record, edges: EdgeRecord | None) -> None:
+        """Another version's edges are for other workers."""
+        if edges is not None and edges.digest == self._options.digest:
             self.flow.follow(edges)
             self._turn_soon()
 

@@ -19,9 +19,10 @@ from runtime.calling import call_hook, call_hook_async
 from runtime.context import Context
 from runtime.errors import JupiterError, UsageError
 from runtime.loader import UserTask, load_source, load_task
-from runtime.records import Beat
+from runtime.records import Beat, EdgeRecord
 from runtime.service import Service
 from runtime.slot import SIZE_BYTES, Slots
+from runtime.taking import taking
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,8 @@ async def _work(
     try:
         await bus.subscribe(subjects.inbox(app.name, task.name, options.incarnation), worker.on_frame)
         await bus.subscribe(subjects.credit(app.name, options.incarnation), worker.on_control)
-        async with bus.follow(subjects.CONTROL_STREAM, subjects.edges(app.name), worker.on_edges):
+        on_edges = taking(EdgeRecord.from_record, worker.on_edges)
+        async with bus.follow(subjects.CONTROL_STREAM, subjects.edges(app.name), on_edges):
             await _live(service, worker)
     finally:
         await worker.close()

@@ -71,15 +71,7 @@ class MapperService:
                 await handle.caught_up
             while not service.stopping.is_set():
                 await self._map_all()
-                await self._wait(service)
-
-    async def _wait(self, service: Service) -> None:
-        stopping = asyncio.ensure_future(service.stopping.wait())
-        changed = asyncio.ensure_future(self._changed.wait())
-        await asyncio.wait((stopping, changed), timeout=PERIOD_S, return_when=asyncio.FIRST_COMPLETED)
-        for waiting in (stopping, changed):
-            waiting.cancel()
-        self._changed.clear()
+                await service.pause(self._changed, PERIOD_S)
 
     # ---- what comes in
 

@@ -42,6 +42,14 @@ class Service:
         """Ask `main` to finish."""
         self.stopping.set()
 
+    async def pause(self, changed: asyncio.Event, longest_s: float) -> None:
+        """Until something has changed, we are to stop, or the time is over; the event is cleared."""
+        waiting = [asyncio.ensure_future(event.wait()) for event in (self.stopping, changed)]
+        await asyncio.wait(waiting, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
+        changed.clear()
+
     def start(self, name: str, work: Coroutine[Any, Any, object], *, may_finish: bool = False) -> asyncio.Task[None]:
         """A background task. That it fails, or returns before we stop, ends the service, by this name.
 
