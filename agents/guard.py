@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
 
-from agents.hangs import LOOK_S, NOBODY, Overdue, Watch, is_lost
+from agents.hangs import NOBODY, Overdue, Watch, is_lost, pause_s
 from agents.output import Output
 from agents.verdict import Death, Verdict, judge
 from runtime import children
@@ -65,7 +65,7 @@ class Guard:
         """Until cancelled, or until the worker had to be ended. `speak` says for it that it lives."""
         spoke_s = 0.0
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(pause_s(self._timeout_s))
             now_s = time.monotonic()
             self.output.say_left_out()
             calls, beat_s = self.slots.calls(), self.slots.beat_s

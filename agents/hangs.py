@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from runtime.slot import Call, Step
 
-LOOK_S = 0.1
-"""Between two looks."""
-LONGEST_LOOK_S = 0.5
-"""Counts for no more than that, however long ago the last one was."""
+LOOKS = 20
+"""In the time that an item may take."""
+SHORTEST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 0.5
+"""Between two looks; nor does the time between them count for more, however long it was."""
 LOOP_GRACE_S = 1.0
 """For an event loop to end an item by itself once its time is over."""
 SILENT_S = 1.0
@@ -40,6 +41,12 @@ class Overdue:
 NOBODY = Overdue((), True)
 
 
+def pause_s(timeout_s: float | None) -> float:
+    """Between two looks."""
+    wanted_s = LONGEST_PAUSE_S if timeout_s is None else timeout_s / LOOKS
+    return min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, wanted_s))
+
+
 class Watch:
     """One worker's calls."""
 
@@ -62,15 +69,11 @@ class Watch:
         ignored = self._late(calls, self._timeout_s + LOOP_GRACE_S)
         return Overdue(ignored, now_s - beat_s < SILENT_S)
 
-    def longest_s(self, calls: Sequence[Call]) -> float:
-        """How long the oldest of these calls has taken, as far as we saw."""
-        return max((self._ages.get(_call(call), 0.0) for call in calls), default=0.0)
-
     def _late(self, calls: Sequence[Call], limit_s: float) -> tuple[Call, ...]:
         return tuple(call for call in calls if self._ages[_call(call)] > limit_s)
 
     def _age(self, now_s: float, calls: Sequence[Call], step: Step | None) -> None:
-        passed_s = LONGEST_LOOK_S if self._last_s is None else min(now_s - self._last_s, LONGEST_LOOK_S)
+        passed_s = LONGEST_PAUSE_S if self._last_s is None else min(now_s - self._last_s, LONGEST_PAUSE_S)
         self._last_s = now_s
         started = {_call(call): call.started_s for call in calls}
         if step is not None:

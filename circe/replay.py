@@ -16,7 +16,6 @@ from functools import lru_cache
 from runtime import subjects
 from runtime.graph import TaskGraph
 from runtime.item import root_id
-from runtime.network import HOME
 
 MOST_OWED = 20
 """The header is copied with every part."""
@@ -111,9 +110,12 @@ def is_owed(replay: Replay, graph: TaskGraph, task: str, item_id: str) -> bool:
     """Whether a result of `task` was not there before: it comes from an item that was a dead letter."""
     if not _descends(item_id, replay.item_id):
         return True  # a group's, for one: its id tells nothing of where it comes from
-    return any(
-        (failed == HOME or task in graph.below(failed)) and _descends(item_id, dead) for failed, dead in replay.owed
-    )
+    return any(_is_below(graph, failed, task) and _descends(item_id, dead) for failed, dead in replay.owed)
+
+
+def _is_below(graph: TaskGraph, failed: str, task: str) -> bool:
+    # What failed may have been the gateway, or a task that another version of the application had.
+    return failed not in graph.tasks or task in graph.below(failed)
 
 
 def _descends(item_id: str, ancestor: str) -> bool:

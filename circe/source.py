@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 
 from circe.options import WorkerOptions
+from circe.printing import Lines
 from circe.pulse import BEAT_S, Pulse
 from runtime import codec, subjects
 from runtime.app import App, SourceTask
@@ -104,7 +105,13 @@ class Source:
 
 
 async def run_source_worker(
-    service: Service, bus: Bus, options: WorkerOptions, app: App, source: SourceTask, user: UserSource
+    service: Service,
+    bus: Bus,
+    options: WorkerOptions,
+    app: App,
+    source: SourceTask,
+    user: UserSource,
+    lines: Lines | None,
 ) -> None:
     """Run a source until it ends or is stopped; it stays, finished, until nobody wants it any more."""
     shell = Source(bus, options, app, source)
@@ -116,6 +123,9 @@ async def run_source_worker(
 
     threading.Thread(target=_run, args=(user, context, finish), name="source", daemon=True).start()
     while not service.stopping.is_set():
+        if lines is not None:
+            lines.say_left_out()
+            shell.counts["print.left_out"] = lines.left_out
         shell.beat()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BEAT_S):

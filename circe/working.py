@@ -36,7 +36,7 @@ async def run_worker(service: Service, bus: Bus, options: WorkerOptions, lines: 
     source = next((source for source in app.sources if source.name == options.task), None)
     if source is not None:
         user = load_source(app.name, source, unpacked.folder)
-        await run_source_worker(service, bus, options, app, source, user)
+        await run_source_worker(service, bus, options, app, source, user, lines)
         return
     slots = _shared(options.slots)
     try:

@@ -3,10 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.hangs import LOOK_S, LOOP_GRACE_S, LOST_S, NOBODY, Overdue, Watch, is_lost
+from agents.hangs import LONGEST_PAUSE_S, LOOP_GRACE_S, LOST_S, NOBODY, Overdue, Watch, is_lost, pause_s
 from runtime.slot import Call, Step
 
 TIMEOUT_S = 2.0
+LOOK_S = 0.1
 
 
 def call(slot: int = 0, started_s: float = 100.0, root: int = 1) -> Call:
@@ -102,3 +103,9 @@ def test_a_worker_that_nobody_hears_any_more_is_lost() -> None:
     assert is_lost(100.1 + LOST_S, 100.0, 0.0)
     assert not is_lost(100.1 + LOST_S, 100.0, 101.0)
     assert not is_lost(1000.0, 0.0, 0.0)  # it has not begun to speak
+
+
+def test_looks_are_as_frequent_as_they_need_to_be() -> None:
+    assert pause_s(TIMEOUT_S) == LOOK_S
+    assert pause_s(0.01) == LOOK_S
+    assert pause_s(3600) == pause_s(None) == LONGEST_PAUSE_S

@@ -108,6 +108,12 @@ def test_of_an_input_that_nobody_took_everything_is_owed() -> None:
     assert all(is_owed(again, GRAPH, task, "run-17") for task in GRAPH.tasks)
 
 
+def test_of_a_task_that_is_no_more_everything_is_owed() -> None:
+    again = Replay(17, "run-17", (("renamed", "run-17.2"),))
+    assert is_owed(again, GRAPH, "meet", "run-17.2")
+    assert not is_owed(again, GRAPH, "meet", "run-17.1")
+
+
 def letter(limit_bytes: int = 1 << 20, payload: bytes = b"part", root: bytes = b"whole", error: str = "e") -> dict:  # type: ignore[type-arg]
     origin = Origin("run-17", None, {"Kind": "test"}, root)
     written = dead_letter("left", "run-17.2", 17, payload, error, node="n", origin=origin, limit_bytes=limit_bytes)
