@@ -178,15 +178,16 @@ class _Clock:
     __slots__ = ("_cores", "_cpu_s", "_ran_s", "_waited_s", "_wall_s")
 
     def __init__(self, cores: float) -> None:
+        # The wall is the outermost: what is waited between two looks at the clocks must not be taken off it.
+        self._wall_s = time.perf_counter()
         self._cores = cores
         self._ran_s, self._waited_s = _scheduled_s()
         self._cpu_s = _cpu_s()
-        self._wall_s = time.perf_counter()
 
     def read(self) -> Run:
-        wall_s = time.perf_counter() - self._wall_s
         cpu_s = _cpu_s() - self._cpu_s
         ran_s, waited_s = _scheduled_s()
+        wall_s = time.perf_counter() - self._wall_s
         own_s = timing.undisturbed_s(wall_s, cpu_s, ran_s - self._ran_s, waited_s - self._waited_s, self._cores)
         return Run(own_s, cpu_s)
 
