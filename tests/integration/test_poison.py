@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -192,8 +193,9 @@ async def test_a_worker_that_cannot_speak_is_spoken_for(running: Cluster, tmp_pa
 @contextmanager
 def memory_limit(limit_bytes: int) -> Iterator[Callable[[int], None]]:
     """A way to hold processes to so much memory, all together."""
-    v1 = Path("/sys/fs/cgroup/memory/jupiter-test")
-    v2 = Path("/sys/fs/cgroup/jupiter-test")
+    name = f"jupiter-test-{os.getpid()}"
+    v1 = Path("/sys/fs/cgroup/memory", name)
+    v2 = Path("/sys/fs/cgroup", name)
     folder, setting = (v1, "memory.limit_in_bytes") if v1.parent.is_dir() else (v2, "memory.max")
     try:
         folder.mkdir(exist_ok=True)
