@@ -8,7 +8,7 @@ are per root input, as in `mapper.period`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,7 @@ from mapper.problem import BoolArray, FloatArray, Problem
 UNPLACED = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Addition:
+class Addition(NamedTuple):
     """What a task adds on each node it could go to: column by node, row by load that it touches."""
 
     places: NDArray[np.intp]
@@ -47,6 +46,7 @@ class Loads:
         self._places = np.vstack([links, links.T, nodes])
         per_byte_s = np.where(problem.linked, problem.inverse_bandwidth_s_per_byte, 0.0)
         self._per_byte_s = np.vstack([per_byte_s, per_byte_s.T, np.zeros(count)])
+        self._runs = np.isfinite(self.work_s)
         self._linked = None
         if not problem.is_fully_linked:
             self._linked = np.vstack([problem.linked, problem.linked.T, np.ones(count, dtype=np.bool_)])
@@ -83,11 +83,12 @@ class Loads:
                 seen[row] = len(rows)
                 rows.append(row)
                 sizes.append(flow_bytes)
-        seconds = self._per_byte_s[rows] * np.array(sizes)[:, None]
+        seconds = self._per_byte_s[rows]
+        seconds *= np.array(sizes)[:, None]
         seconds[0] = self.work_s[task]
-        possible = np.isfinite(seconds[0])
+        possible = self._runs[task]
         if self._linked is not None:
-            possible &= self._linked[rows].all(axis=0)
+            possible = possible & self._linked[rows].all(axis=0)
         return Addition(self._places[rows], seconds, possible)
 
     def touched_s(self, task: int, addition: Addition) -> FloatArray:
@@ -113,14 +114,6 @@ class Loads:
         if node != UNPLACED:
             self._loads_s[addition.places[:, node]] += addition.seconds[:, node]
         self.assignment[task] = node
-
-    def snapshot(self) -> FloatArray:
-        return self._loads_s.copy()
-
-    def restore(self, task: int, loads_s: FloatArray) -> None:
-        """Take the task away again and go back to a snapshot; subtracting would leave rounding behind."""
-        self._loads_s[:] = loads_s
-        self.assignment[task] = UNPLACED
 
     def reset(self, assignment: Sequence[int]) -> None:
         """Start again from a whole mapping; also rids the sums of the rounding that moves leave behind."""

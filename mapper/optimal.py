@@ -11,7 +11,7 @@ from mapper.result import Asked, Plan
 from mapper.schedule import evaluate
 from runtime.errors import UsageError
 
-STEPS = 200_000
+STEPS = 300_000
 LARGEST_GRAPH = 30
 """Beyond this many tasks that have a choice, no search of so few steps ends."""
 

@@ -52,9 +52,10 @@ def period(problem: Problem, assignment: Sequence[int]) -> Period:
 
 def link_loads_s(problem: Problem, assignment: Sequence[int]) -> FloatArray:
     """[from, to] seconds per root input that each directed link is busy; 0 on the diagonal."""
-    link_s = np.zeros_like(problem.latency_s)
-    for edge in problem.edges:
-        source, target = assignment[edge.source], assignment[edge.target]
-        inverse_bandwidth = problem.inverse_bandwidth_s_per_byte[source, target]
-        link_s[source, target] += edge.size_bytes * problem.edge_rate(edge) * inverse_bandwidth
-    return link_s
+    count = len(problem.nodes)
+    nodes = np.asarray(assignment)
+    sources, targets = nodes[problem.edge_sources], nodes[problem.edge_targets]
+    rates = np.array([problem.edge_rate(edge) for edge in problem.edges])
+    seconds = problem.edge_bytes * rates * problem.inverse_bandwidth_s_per_byte[sources, targets]
+    link_s = np.bincount(sources * count + targets, weights=seconds, minlength=count * count)
+    return np.asarray(link_s, dtype=np.float64).reshape(count, count)

@@ -58,18 +58,22 @@ class Placement:
         self._work_s = [0.0] * node_count
         # Without a path the latency alone is inf; 0 bytes at inf seconds per byte would not be a number.
         self._per_byte_s = np.where(problem.linked, problem.inverse_bandwidth_s_per_byte, 0.0)
-        self._children = [
-            np.array([problem.edges[e].target for e in edges], dtype=np.intp) for edges in problem.outgoing
-        ]
-        self._sizes = [
-            np.array([[problem.edges[e].size_bytes] for e in edges]).reshape(-1, 1) for edges in problem.outgoing
-        ]
+        by_source = np.argsort(problem.edge_sources, kind="stable")
+        targets, sizes = problem.edge_targets[by_source], problem.edge_bytes[by_source][:, None]
+        ends = np.bincount(problem.edge_sources, minlength=task_count).cumsum().tolist()
+        spans = list(zip([0, *ends], ends, strict=False))
+        self._children = [targets[first:end] for first, end in spans]
+        self._sizes = [sizes[first:end] for first, end in spans]
+        self._is_plain = only is None and room is None and problem.is_fully_linked
         self._assignment = [0] * task_count
         self._start_s, self._finish_s = [0.0] * task_count, [0.0] * task_count
 
     def run(self, order: Sequence[int]) -> Schedule:
         for task in order:
-            self._commit(task, self._choose(task))
+            node = self._best(task, self._compute_s[task]) if self._is_plain else self._choose(task)
+            if node is None:
+                raise DeadEnd(task)
+            self._commit(task, node)
         return Schedule(
             assignment=tuple(self._assignment),
             start_s=tuple(self._start_s),
@@ -115,16 +119,22 @@ class Placement:
         if bias_s is not None:
             score += bias_s
             floor += bias_s
-        best = float(score.min())
+        best = float(np.minimum.reduce(score))
         if best == math.inf:
             return None
-        gap_can_win = (floor <= best * (1 + TIE_RATIO)) & (ready_s < self._tail_s)
-        for node in gap_can_win.nonzero()[0].tolist():
-            duration_s = float(compute_s[node])
-            start_s, _ = self._timelines[node].earliest(float(ready_s[node]), duration_s)
-            score[node] = start_s + duration_s if bias_s is None else start_s + duration_s + bias_s[node]
-            best = min(best, float(score[node]))
-        ties: list[int] = (score <= best * (1 + TIE_RATIO)).nonzero()[0].tolist()
+        # Nothing can finish before its inputs and its own seconds: only these nodes can still win, in a gap or not.
+        nodes = (floor <= best * (1 + TIE_RATIO)).nonzero()[0].tolist()
+        finals = []
+        for node in nodes:
+            final = float(score[node])
+            ready_here_s = float(ready_s[node])
+            if ready_here_s < self._tail_s[node]:
+                duration_s = float(compute_s[node])
+                start_s, _ = self._timelines[node].earliest(ready_here_s, duration_s)
+                final = start_s + duration_s if bias_s is None else start_s + duration_s + float(bias_s[node])
+            finals.append(final)
+        limit = min(finals) * (1 + TIE_RATIO)
+        ties = [node for node, final in zip(nodes, finals, strict=True) if final <= limit]
         return ties[0] if len(ties) == 1 else self._least_loaded(ties)
 
     def _least_loaded(self, nodes: Sequence[int]) -> int:

@@ -21,7 +21,8 @@ from runtime.errors import UsageError
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-_Scalar = TypeVar("_Scalar", np.float64, np.bool_)
+IndexArray = NDArray[np.intp]
+_Scalar = TypeVar("_Scalar", np.float64, np.bool_, np.intp)
 
 
 class ProblemError(UsageError):
@@ -86,6 +87,10 @@ class Problem:
     outgoing: tuple[tuple[int, ...], ...] = field(init=False)
     """Per task, indices of its edges to children."""
     incoming: tuple[tuple[int, ...], ...] = field(init=False)
+    edge_sources: IndexArray = field(init=False)
+    edge_targets: IndexArray = field(init=False)
+    edge_bytes: FloatArray = field(init=False)
+    """`edges` once more, as arrays."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # the class is frozen for everybody else
@@ -110,6 +115,9 @@ class Problem:
             incoming[edge.target].append(index)
         put(self, "outgoing", tuple(map(tuple, outgoing)))
         put(self, "incoming", tuple(map(tuple, incoming)))
+        put(self, "edge_sources", _frozen(np.array([edge.source for edge in self.edges], dtype=np.intp)))
+        put(self, "edge_targets", _frozen(np.array([edge.target for edge in self.edges], dtype=np.intp)))
+        put(self, "edge_bytes", _frozen(np.array([edge.size_bytes for edge in self.edges], dtype=np.float64)))
         put(self, "linked", _frozen(np.isfinite(self.latency_s)))
         pairs = [(edge.source, edge.target) for edge in self.edges]
         put(self, "topological", topological_order(len(self.tasks), pairs))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mapper.problem import FloatArray, Problem
+from mapper.problem import BoolArray, FloatArray, IndexArray, Problem
 
 TIE_RATIO = 1e-9
 """Closer values are equal: sums of the same numbers differ in their last bits by the order of adding."""
@@ -35,22 +35,33 @@ def mean_costs(problem: Problem) -> MeanCosts:
 def _mean_transfers(problem: Problem) -> tuple[float, ...]:
     if not problem.edges:
         return ()
-    sources = np.array([edge.source for edge in problem.edges])
-    targets = np.array([edge.target for edge in problem.edges])
-    size_bytes = np.array([edge.size_bytes for edge in problem.edges])
+    # Most tasks can run on the same nodes, so few different sums are needed.
+    kinds, kind_of = _kinds(problem.allowed)
+    pairs, pair_of = np.unique(
+        kind_of[problem.edge_sources] * len(kinds) + kind_of[problem.edge_targets], return_inverse=True
+    )
+    sources, targets = np.divmod(pairs, len(kinds))
     is_pair = problem.linked & ~np.eye(len(problem.nodes), dtype=bool)
-    can_run = problem.allowed.astype(np.float64)
 
     def sum_over_pairs(values: FloatArray) -> FloatArray:
-        from_task: FloatArray = can_run @ np.where(is_pair, values, 0.0)
-        by_edge: FloatArray = from_task[sources] * can_run[targets]
-        return np.asarray(by_edge.sum(axis=1))
+        # Not as a product of matrices: for that numpy starts threads, which wait for one another on a busy machine.
+        from_kind = np.einsum("ij,jk->ik", kinds, np.where(is_pair, values, 0.0))
+        by_pair: FloatArray = (from_kind[sources] * kinds[targets]).sum(axis=1)
+        return by_pair[pair_of]
 
-    pairs = sum_over_pairs(np.ones_like(problem.latency_s))
+    pair_count = sum_over_pairs(np.ones_like(problem.latency_s))
     total_s = sum_over_pairs(problem.latency_s)
-    total_s = total_s + size_bytes * sum_over_pairs(problem.inverse_bandwidth_s_per_byte)
+    total_s = total_s + problem.edge_bytes * sum_over_pairs(problem.inverse_bandwidth_s_per_byte)
     # No pair at all: both tasks can only be on the same node, where nothing is transferred.
-    return tuple((total_s / np.maximum(pairs, 1.0)).tolist())
+    return tuple((total_s / np.maximum(pair_count, 1.0)).tolist())
+
+
+def _kinds(allowed: BoolArray) -> tuple[FloatArray, IndexArray]:
+    """The different rows, and which of them each task has."""
+    firsts: dict[bytes, int] = {}
+    first_of = [firsts.setdefault(row.tobytes(), task) for task, row in enumerate(np.packbits(allowed, axis=1))]
+    tasks = sorted(set(first_of))
+    return allowed[tasks].astype(np.float64), np.searchsorted(tasks, first_of)
 
 
 def upward_rank(problem: Problem, costs: MeanCosts | None = None) -> tuple[float, ...]:

@@ -1,13 +1,12 @@
-"""Local search for a small period: move one task at a time to where it weighs least, kick, and do it again.
+"""Local search for a small period: move one task at a time to where it weighs least.
 
-Effort is counted in moves and not in seconds, so the answer depends on nothing but the problem and the seed, unless a
-time limit is asked for. Tasks and nodes are gone through by what they cost, not as they were declared: the same
-problem under other names gives the same mapping.
+Effort is counted in moves and not in seconds, so the answer depends on nothing but the problem, unless a time limit is
+asked for. Tasks are gone through by what they cost, not as they were declared: the same problem under other names
+gives the same mapping.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -16,16 +15,15 @@ from mapper.loads import Addition, Loads
 from mapper.problem import FloatArray, Problem
 from mapper.ranks import TIE_RATIO
 
-KICKS = 150
-KICKED_TASKS = 4
 DOUBLINGS = (3, 5)
 """Local search makes the sum of loads to a power small: to the 8th the crowd of high ones, to the 32nd the highest."""
 LARGEST_RATIO = 1e4
 """Loads beyond so many periods count as that many: powers of more would not be numbers."""
 
 
-def largest_first(problem: Problem, work_s: FloatArray) -> list[int]:
-    """Tasks by falling mean seconds on the nodes that can run them; equal ones as declared."""
+def canonical_order(problem: Problem) -> list[int]:
+    """Tasks by falling mean work on the nodes that can run them; equal ones as declared."""
+    work_s = Loads(problem).work_s
     mean_s = np.where(problem.allowed, work_s, 0.0).sum(axis=1) / problem.allowed.sum(axis=1)
     return [int(task) for task in np.argsort(-mean_s, kind="stable")]
 
@@ -36,9 +34,8 @@ class LocalSearch:
     def __init__(self, problem: Problem, moves: int, is_late: Callable[[], bool] | None = None) -> None:
         self._loads = Loads(problem)
         has_choice = problem.allowed.sum(axis=1) > 1
-        self._movable = [task for task in largest_first(problem, self._loads.work_s) if has_choice[task]]
-        self._nodes = np.argsort(np.where(problem.allowed, self._loads.work_s, 0.0).sum(axis=0), kind="stable")
-        self._left = moves
+        self._movable = [task for task in canonical_order(problem) if has_choice[task]]
+        self.left = moves
         self._is_late = is_late
         self.best: tuple[int, ...] = ()
         self._best_s = float("inf")
@@ -49,11 +46,11 @@ class LocalSearch:
         """Whether fewer moves are left than so many sweeps need, or no time is."""
         if self._is_late is not None and self._is_late():
             self.is_truncated = True
-        return self.is_truncated or self._left <= sweeps * len(self._movable)
+        return self.is_truncated or self.left <= sweeps * len(self._movable)
 
     def spend(self, moves: int) -> None:
         """Count work done elsewhere."""
-        self._left -= moves
+        self.left -= moves
 
     def descend_from(self, start: Sequence[int]) -> None:
         self._loads.reset(start)
@@ -62,18 +59,6 @@ class LocalSearch:
             while not self.is_spent() and self._sweep(doublings):
                 self._loads.reset(self._loads.assignment)
             self._remember()
-
-    def kick(self, draw: random.Random) -> None:
-        """Move a few tasks at random, descend, keep what is better."""
-        for _ in range(KICKS):
-            if not self._movable or self.is_spent(sweeps=1) or self._best_s == 0.0:
-                return
-            self._loads.reset(self.best)
-            for task in draw.sample(self._movable, min(KICKED_TASKS, len(self._movable))):
-                addition = self._loads.addition(task)
-                possible = self._nodes[addition.is_possible[self._nodes]]
-                self._loads.move(task, int(draw.choice(possible.tolist())), addition)
-            self.descend_from(self._loads.assignment)
 
     def _remember(self) -> None:
         period_s = self._loads.period_s()
@@ -87,9 +72,9 @@ class LocalSearch:
         if scale_s == 0.0:
             return False
         for task in self._movable:
-            if self._left <= 0:
+            if self.left <= 0:
                 return False
-            self._left -= 1
+            self.left -= 1
             before = self._loads.assignment[task]
             addition = self._loads.addition(task)
             growth = _growth(self._loads, task, addition, scale_s, doublings)
@@ -102,13 +87,15 @@ class LocalSearch:
 
 def _growth(loads: Loads, task: int, addition: Addition, scale_s: float, doublings: int) -> FloatArray:
     """Per node, what the task there adds to the sum of (load / scale) ** (2 ** doublings); inf if impossible."""
-    touched_s = loads.touched_s(task, addition)
-    raised = np.vstack([loads.worker_s[task], touched_s + addition.seconds, touched_s])
+    without_s = loads.touched_s(task, addition)
+    rows = len(without_s)
+    raised = np.empty((2 * rows + 1, without_s.shape[1]))
+    raised[:rows] = without_s
+    np.add(without_s, addition.seconds, out=raised[rows:-1])
+    raised[-1] = loads.worker_s[task]
     raised /= scale_s
     np.minimum(raised, LARGEST_RATIO, out=raised)
     for _ in range(doublings):
         raised *= raised
-    rows = len(touched_s)
-    growth: FloatArray = raised[: rows + 1].sum(axis=0) - raised[rows + 1 :].sum(axis=0)
-    growth[~addition.is_possible] = np.inf
-    return growth
+    growth: FloatArray = np.add.reduce(raised[rows:], axis=0) - np.add.reduce(raised[:rows], axis=0)
+    return np.where(addition.is_possible, growth, np.inf)
