@@ -16,7 +16,7 @@ from runtime.item import Part, Report
 from runtime.records import Beat, EdgeRecord
 
 STALE_ROUNDS = 2
-"""Beats of every live worker that a root may go unlisted before it is sent again; doubled by each attempt."""
+"""Beats of every live worker that a root may go unlisted before it is sent again; doubled each time that happens."""
 MAX_DOUBLINGS = 6
 
 
@@ -30,13 +30,16 @@ class Entry:
 
 
 class _Root:
-    __slots__ = ("attempt", "entries", "headers", "item_id", "round", "xor")
+    __slots__ = ("alarms", "attempt", "entries", "headers", "item_id", "round", "xor")
 
     def __init__(self, item_id: str, entries: tuple[Entry, ...], headers: Mapping[str, str] | None) -> None:
         self.item_id = item_id
         self.entries = entries
         self.headers = headers
         self.attempt = 0
+        self.alarms = 0
+        """How often it was stale. Only that doubles its patience: what is sent again because a worker has gone is
+        often lost, to a sender that has yet to hear of it, and must not wait longer for that."""
         self.xor = 0
         self.round = 0
 
@@ -185,7 +188,8 @@ class Lineage:
         stale = []
         for number, root in self._roots.items():
             # The round under way when the attempt began may hold older beats: it does not count.
-            patience = 1 + STALE_ROUNDS * 2 ** min(root.attempt - 1, MAX_DOUBLINGS)
+            patience = 1 + STALE_ROUNDS * 2 ** min(root.alarms, MAX_DOUBLINGS)
             if completed >= root.round + patience and number not in own and (number, root.attempt) not in listed:
+                root.alarms += 1
                 stale.append(number)
         return stale

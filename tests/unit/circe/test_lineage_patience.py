@@ -1,0 +1,42 @@
+"""How long a head waits for a root that nobody lists: a little, and twice as long after each time it did not help."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from circe.lineage import STALE_ROUNDS, Entry, Lineage
+from runtime.records import READY, Beat, EdgeRecord
+
+
+def edges(worker: str) -> EdgeRecord:
+    return EdgeRecord(app="a", revision=1, entries=("t",), workers={"t": (worker,)}, head="h")
+
+
+def beats_until_sent_again(lineage: Lineage, worker: str, most: int = 1000) -> int:
+    """Beats of the one worker, which holds nothing, until the root is sent again."""
+    for number in range(1, most):
+        beat = Beat(app="a", task="t", incarnation=worker, node="n", state=READY, number=number, connections=1)
+        if lineage.beat(beat, frozenset())[0]:
+            return number
+    raise AssertionError(f"not sent again within {most} beats")
+
+
+def started(worker: str = "t-0") -> Lineage:
+    numbers = count(1)
+    lineage = Lineage("h", lambda: next(numbers))
+    lineage.follow(edges(worker))
+    lineage.start(1, "i", (Entry("t", b"v"),))
+    return lineage
+
+
+def test_each_alarm_doubles_the_patience() -> None:
+    lineage = started()
+    waited = [beats_until_sent_again(lineage, "t-0") for _ in range(4)]
+    assert waited == [1 + STALE_ROUNDS * 2**alarms for alarms in range(4)]
+
+
+def test_workers_that_come_and_go_do_not() -> None:
+    lineage = started()
+    for number in range(1, 12):
+        assert lineage.follow(edges(f"t-{number}"))  # sent again, to a sender that may not have heard of it yet
+    assert beats_until_sent_again(lineage, "t-11") == 1 + STALE_ROUNDS
