@@ -7,6 +7,7 @@ import logging
 import os
 from mmap import mmap
 
+from circe import failpoints
 from circe.options import WorkerOptions
 from circe.printing import Lines
 from circe.pulse import BEAT_S
@@ -68,6 +69,7 @@ async def _work(
     except (Exception, SystemExit) as error:
         await _say_failed(bus, options, error)
         raise
+    bus = failpoints.over(bus, app.name, task.name)
     worker = Worker(bus, options, app, user_task, context, slots, lines)
     try:
         await bus.subscribe(subjects.inbox(app.name, task.name, options.incarnation), worker.on_frame)

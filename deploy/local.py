@@ -18,7 +18,7 @@ from pathlib import Path
 from circe.layout import system_streams
 from deploy.nodes import LocalNode
 from deploy.submit import find_apps
-from deploy.supervisor import FIRST_PAUSE_S, HEALTHY_S, LONGEST_PAUSE_S, Component, Supervisor
+from deploy.supervisor import FIRST_PAUSE_S, HEALTHY_S, Component, Supervisor
 from runtime import codec, subjects
 from runtime.bus import Bus, connect
 from runtime.errors import TransportError
@@ -32,7 +32,13 @@ logger = logging.getLogger(__name__)
 STOP_GRACE_S = 5.0
 """What the components may take to leave; who has nothing in flight needs a fraction of it."""
 HURRY_GRACE_S = 0.3
+LONGEST_SERVER_PAUSE_S = 1.0
+"""Nothing goes on without it."""
 GATEWAY, AGENT = "gateway", "agent"
+
+
+def _direct(component: str, url: str) -> str:
+    return url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +53,10 @@ class LocalPlan:
     has_mapper: bool = True
     store: Path | None = None
     """Where the server keeps its store and its log after the end; None for a store that goes with the run."""
+    max_store_bytes: int | None = None
+    """What the server may store; None for what the disk has."""
+    url_for: Callable[[str, str], str] = _direct
+    """From a component's name and the server's address to the address it is given: a proxy's, perhaps."""
 
 
 class LocalJupiter:
@@ -66,7 +76,7 @@ async def local_jupiter(service: Service, plan: LocalPlan, say: Callable[[str], 
     cache = Path(tempfile.mkdtemp(prefix="jupiter-run-"))
     try:
         async with (
-            EmbeddedServer(plan.store, plan.port, host=plan.host) as server,
+            EmbeddedServer(plan.store, plan.port, host=plan.host, max_store_bytes=plan.max_store_bytes) as server,
             connect(server.url, name="launcher") as bus,
         ):
             supervisor = Supervisor(service, _Obituaries(bus).on_gone, say)
@@ -96,25 +106,28 @@ async def _keep_server(server: EmbeddedServer, ending: asyncio.Event, say: Calla
         if ending.is_set():
             return
         say(f"nats-server ended with status {status}; starting it again")
-        pause_s = FIRST_PAUSE_S if loop.time() - started_s > HEALTHY_S else min(LONGEST_PAUSE_S, 2 * pause_s)
+        pause_s = FIRST_PAUSE_S if loop.time() - started_s > HEALTHY_S else min(LONGEST_SERVER_PAUSE_S, 2 * pause_s)
         await asyncio.sleep(pause_s)
         await server.restart()
 
 
 def components(plan: LocalPlan, url: str, cache: Path) -> list[Component]:
     """What to keep running, in the order of starting: those others wait for come first."""
-    here = ("--server", url)
+
+    def component(name: str, kind: str, node: str, *arguments: str) -> Component:
+        server = ("--server", plan.url_for(name, url))
+        return Component(name=name, kind=kind, node=node, arguments=(*arguments, *server))
+
     found = [
-        Component(name="dispatcher", kind="dispatcher", node=HOME, arguments=("circe", "dispatcher", *here)),
-        Component(name="gateway", kind=GATEWAY, node=HOME, arguments=("circe", "gateway", *here)),
+        component("dispatcher", "dispatcher", HOME, "circe", "dispatcher"),
+        component(GATEWAY, GATEWAY, HOME, "circe", "gateway"),
     ]
     for node in plan.nodes:
         quota = () if node.cpus is None else ("--cpus", f"{node.cpus:g}")
-        arguments = ("agents", *here, "--node", node.name, "--cache", str(cache), *quota)
-        found.append(Component(name=f"agent {node.name}", kind=AGENT, node=node.name, arguments=arguments))
+        arguments = ("agents", "--node", node.name, "--cache", str(cache), *quota)
+        found.append(component(f"{AGENT} {node.name}", AGENT, node.name, *arguments))
     if plan.has_mapper:
-        expected = ("--expect-nodes", str(len(plan.nodes)))
-        found.append(Component(name="mapper", kind="mapper", node=HOME, arguments=("mapper", *here, *expected)))
+        found.append(component("mapper", "mapper", HOME, "mapper", "--expect-nodes", str(len(plan.nodes))))
     return found
 
 

@@ -1,0 +1,100 @@
+"""What a verification is to do, checked before anything is started: which application, payloads, nodes and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from deploy.cutting import Cutter
+from deploy.nodes import LocalNode, check_fits, local_nodes
+from deploy.results import check_output
+from deploy.submit import Prepared, prepare
+from deploy.verify_load import Payload
+from deploy.verify_plan import Kind
+from runtime import bundle
+from runtime.app import Limits
+from runtime.errors import UsageError
+
+MOST_PAYLOADS = 64
+ITEM_BYTES = 400
+"""What a small result or input takes in a stream, with subject and headers."""
+KEPT_S = 70.0
+"""How long read results stay in the egress, and a little more."""
+SPARE_BYTES = 64 << 20
+UNREADABLE = b"\xff\xfe{"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyOptions:
+    """`jupiter verify` as it was called."""
+
+    folder: Path
+    seed: int = 0
+    seconds: float = 120.0
+    rounds: int | None = None
+    """So many faults at most."""
+    items_per_s: float = 100.0
+    kinds: tuple[Kind, ...] = ()
+    nodes: str | None = None
+    source: Path | None = None
+    log: Path | None = None
+    patience_s: float = 120.0
+    """What does not flow again so long after a fault counts as stuck."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyPlan:
+    """A verification that can begin."""
+
+    options: VerifyOptions
+    prepared: Prepared
+    nodes: tuple[LocalNode, ...]
+    payloads: list[Payload]
+    max_store_bytes: int | None
+
+
+def plan_verify(options: VerifyOptions) -> VerifyPlan:
+    """Check everything that can be checked; raises UsageError (AppError), and nothing was started."""
+    prepared = prepare(options.folder)
+    app = prepared.app
+    if app.sources:
+        raise UsageError(f"{app.name} has tasks that make inputs of their own; verify can only follow its own inputs")
+    if options.log is not None:
+        check_output(str(options.log))
+    nodes = local_nodes(options.nodes or ("2" if not app.node_map else None), app)
+    check_fits(app, [node.name for node in nodes])
+    # Small enough to be filled in seconds, large enough for what a reader leaves there for a while.
+    kept_bytes = int(options.items_per_s * len(app.graph.results) * KEPT_S * ITEM_BYTES)
+    limits = replace(app.limits, ingress_bytes=512 << 10, egress_bytes=(2 << 20) + kept_bytes * 3 // 2)
+    app = replace(app, limits=limits, digest="")
+    packed = bundle.pack(options.folder, app)
+    names = {kind.name for kind in options.kinds}
+    return VerifyPlan(
+        options=options,
+        prepared=Prepared(app=app.with_digest(packed.digest), bundle=packed),
+        nodes=nodes,
+        payloads=_payloads(options, prepared),
+        max_store_bytes=_total_bytes(limits) + SPARE_BYTES if "disk-full" in names else None,
+    )
+
+
+def _total_bytes(limits: Limits) -> int:
+    return limits.ingress_bytes + limits.egress_bytes + limits.dead_bytes
+
+
+def _payloads(options: VerifyOptions, prepared: Prepared) -> list[Payload]:
+    """The different items of a file or of the entry tasks' samples, and what no application can process."""
+    app = prepared.app
+    samples = [app.graph.tasks[entry].sample_input for entry in app.graph.entries]
+    paths = [options.source] if options.source else [options.folder / sample for sample in samples if sample]
+    bodies: dict[bytes, None] = {}
+    for path in paths:
+        try:
+            cutter = Cutter(app.input)
+            bodies.update(dict.fromkeys([*cutter.feed(path.read_bytes()), *cutter.finish()]))
+        except OSError as error:
+            raise UsageError(f"the input {path} cannot be read: {error.strerror}") from error
+    if not bodies:
+        raise UsageError("there is nothing to send: name a file with --input, or give an entry task a sample_input")
+    usual = [Payload(body) for body in list(bodies)[:MOST_PAYLOADS]]
+    return [*usual, Payload(UNREADABLE), Payload(b"1", "nobody-of-this-name")]

@@ -1,0 +1,97 @@
+"""Breaks the components of a Jupiter under test, or shortens their patience. Never part of the product.
+
+Python imports this module by itself when its folder is on PYTHONPATH. JUPITER_TEST_PATCHES names what to change, in
+the workers and the gateway only; a patch named `x@FILE` holds from when FILE exists.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def early_ack(is_on: Callable[[], bool]) -> None:
+    """An input is acknowledged at the first report on it, not at the end of its lineage."""
+    from circe.lineage import Lineage
+
+    proper = Lineage.report
+
+    def report(self: Any, report: Any) -> list[int]:
+        if not is_on():
+            return proper(self, report)
+        ended = [root for root, attempt, _ in report.entries if root in self and self._roots[root].attempt == attempt]
+        for root in dict.fromkeys(ended):
+            del self._roots[root]
+        return list(dict.fromkeys(ended))
+
+    Lineage.report = report
+
+
+def no_dedup(is_on: Callable[[], bool]) -> None:
+    """The egress takes an id as often as it comes."""
+    from circe import egress
+
+    proper = egress.Egress._headers
+
+    def headers(result: Any) -> dict[str, str]:
+        given = proper(result)
+        if is_on():
+            given.pop("Nats-Expected-Last-Subject-Sequence")
+        return given
+
+    egress.Egress._headers = staticmethod(headers)
+
+
+def lost_frame(is_on: Callable[[], bool]) -> None:
+    """One frame of each sender is dropped, and no head sends anything again."""
+    from circe.lineage import Lineage
+    from circe.outbox import Outbox
+
+    proper_flush, proper_resend = Outbox.flush, Lineage._resend
+    lost: set[int] = set()
+
+    def flush(self: Any) -> list[Any]:
+        frames = proper_flush(self)
+        if frames and is_on() and id(self) not in lost:
+            lost.add(id(self))
+            return frames[1:]
+        return frames
+
+    Outbox.flush = flush
+    Lineage._resend = lambda self, numbers: [] if is_on() else proper_resend(self, numbers)
+
+
+def no_absences(is_on: Callable[[], bool]) -> None:
+    """Joins are not told of what will not come."""
+    from circe.outbox import Outbox
+
+    proper = Outbox.put
+
+    def put(self: Any, child: str, head: str, part: Any) -> None:
+        if part.payload is not None or not is_on():
+            proper(self, child, head, part)
+
+    Outbox.put = put
+
+
+def short_keep(is_on: Callable[[], bool]) -> None:
+    """Results that were read leave the egress after seconds, not a minute: a full one is soon empty."""
+    from circe import purging
+    from circe.purge import Purge
+
+    purging.LOOK_S = 0.3
+    purging.Purge = functools.partial(Purge, 2.0)
+
+
+def _apply(name: str) -> None:
+    patch, _, file = name.partition("@")
+    globals()[patch](lambda: not file or Path(file).exists())
+
+
+if "circe" in sys.orig_argv:
+    for _name in filter(None, os.environ.get("JUPITER_TEST_PATCHES", "").split(",")):
+        _apply(_name)

@@ -1,0 +1,29 @@
+"""Everything there is, broken under load, by schedules with fixed seeds: nothing is lost, doubled or invented.
+
+A sample of a minute or so. A long one: `jupiter verify tests/faults/torture --seconds 1800 --seed N`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.verify_plan import KINDS
+from tests.faults.verifying import verify
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+
+SEED = 11
+
+TOO_LONG = {"stop-gateway", "stop-agent", "stop-server", "half-open"}
+"""For a sample: each takes ten seconds or more."""
+
+
+def test_every_input_ends_once_whatever_is_broken(tmp_path: Path) -> None:
+    kinds = [kind.name for kind in KINDS if kind.name not in TOO_LONG]
+    options = ("--faults", ",".join(kinds), "--rounds", str(len(kinds)), "--items-per-s", "40")
+    outcome = verify(tmp_path, *options, seconds=300.0, seed=SEED, patches="short_keep")
+    assert outcome.breaches == {}, outcome.said
+    assert outcome.status == 0, outcome.said
+    assert {each["fault"] for each in outcome.report["faults"] if each["times"]} == {*kinds, "none"}, outcome.said

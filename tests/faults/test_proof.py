@@ -1,0 +1,47 @@
+"""The suite proves itself: with one rule of the protocol broken, it reports just that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.verifying import Outcome, verify
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+
+
+def broken(folder: Path, patch: str, fault: str, rounds: int) -> Outcome:
+    """A verification of components that are broken once the faults begin."""
+    payloads = folder / "lines.txt"
+    payloads.write_text("plain item 1\nplain item 2\ndrop left 1\ndrop right 1\n")
+    begin = folder / "begin"
+    options = ("--faults", fault, "--rounds", str(rounds), "--input", payloads, "--patience", "2")
+    outcome = verify(folder, *options, seconds=60.0, patches=f"{patch}@{begin}", begin=begin)
+    assert outcome.status == 1, outcome.said
+    assert not outcome.report["is_clean"]
+    return outcome
+
+
+def test_inputs_acknowledged_before_the_end_of_their_lineage_are_lost(tmp_path: Path) -> None:
+    outcome = broken(tmp_path, "early_ack", "worker-before-send", 3)
+    assert set(outcome.breaches) == {"lost"}, outcome.said
+    assert "lost: v1-" in outcome.said
+
+
+def test_an_egress_that_takes_an_id_again_doubles_results(tmp_path: Path) -> None:
+    outcome = broken(tmp_path, "no_dedup", "worker-after-report", 2)
+    assert set(outcome.breaches) == {"doubled"}, outcome.said
+    assert "was stored twice" in outcome.said
+
+
+def test_a_lost_frame_that_nobody_sends_again_leaves_its_inputs_stuck(tmp_path: Path) -> None:
+    outcome = broken(tmp_path, "lost_frame", "kill-mapper", 1)
+    assert set(outcome.breaches) == {"stuck"}, outcome.said
+    assert outcome.report["left"]["ingress"] > 0
+
+
+def test_without_absences_what_is_filtered_waits_in_joins_for_ever(tmp_path: Path) -> None:
+    outcome = broken(tmp_path, "no_absences", "kill-mapper", 1)
+    assert set(outcome.breaches) == {"stuck"}, outcome.said
+    assert outcome.report["left"]["waiting"] > 0

@@ -1,0 +1,5 @@
+"""Every part by itself."""
+
+
+def process(item, ctx):
+    return item
