@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 
+from circe import travel
 from circe.call import Failure
 from circe.flow import Job, Result
 from circe.letters import dead_letter, letter_headers
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 ONCE = {"Nats-Expected-Last-Subject-Sequence": "0"}
 STORE_DEADLINE_S = 5.0
-HEADER_ROOM_BYTES = 4096
 FIRST_RETRY_S = 0.05
 LONGEST_RETRY_S = 1.0
 
@@ -50,27 +50,14 @@ class Egress:
         self._background: set[asyncio.Task[None]] = set()
         self.refused_full = 0
 
-    @property
-    def _limit_bytes(self) -> int:
-        """Of a payload; the rest is for headers."""
-        return self._bus.link.max_payload_bytes - HEADER_ROOM_BYTES
-
     def store(self, results: Sequence[Result]) -> None:
         """Store a batch in one write; `on_stored` is called for each in its own time."""
-        outgoing, kept = [], []
-        for result in results:
-            if len(result.payload) > self._limit_bytes:
-                self._on_refused(result.job, self._too_big(result))
-                continue
-            subject = subjects.put(self._app, self._task, result.item_id)
-            outgoing.append(Outgoing(subject, result.payload, self._headers(result)))
-            kept.append(result)
-        for result, future in zip(kept, self._bus.store_many(outgoing, STORE_DEADLINE_S), strict=True):
+        outgoing = [
+            Outgoing(subjects.put(self._app, self._task, result.item_id), result.payload, self._headers(result))
+            for result in results
+        ]
+        for result, future in zip(results, self._bus.store_many(outgoing, STORE_DEADLINE_S), strict=True):
             future.add_done_callback(lambda done, result=result: self._answered(result, done))  # type: ignore[misc] # mypy cannot infer a lambda's default
-
-    def _too_big(self, result: Result) -> str:
-        limit_bytes = self._bus.link.max_payload_bytes
-        return f"the result has {len(result.payload)} bytes; the server takes messages of {limit_bytes}"
 
     @staticmethod
     def _headers(result: Result) -> dict[str, str]:
@@ -144,7 +131,7 @@ class Egress:
             attempts=attempts,
             node=node,
             origin=origin,
-            limit_bytes=self._limit_bytes,
+            limit_bytes=travel.limit_bytes(self._bus.link.max_payload_bytes),
         )
         headers = letter_headers(self._task, job.item_id, job.root, sequence)
         wait_s = FIRST_RETRY_S

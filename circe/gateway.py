@@ -12,15 +12,15 @@ import random
 import time
 
 from circe import origins
-from circe.egress import HEADER_ROOM_BYTES
+from circe.burial import bury_input
 from circe.flow import SendControl
 from circe.head import Acknowledge, Head, Input
 from circe.layout import RUN_KEY
-from circe.letters import Origin, dead_letter, letter_headers
 from circe.outbox import SendFrame
 from circe.pulse import BEAT_S, Pulse
 from circe.purging import purge_for_ever
-from circe.replay import identify, origin_of
+from circe.replay import identify
+from circe.travel import header_fault, size_fault
 from runtime import codec, frames, subjects
 from runtime.app import App
 from runtime.bus import Bus
@@ -161,35 +161,27 @@ class AppGateway:
             item_id, headers = identify({}, self._run, sequence)
         task = delivery.subject[len(self._prefix) :] or None
         item = Input(sequence, item_id, delivery.payload, headers, task, delivery.reply, time.monotonic())
-        if not self.head.takes(task):
-            burying = asyncio.create_task(self._bury(item), name=f"bury {item.item_id}")
+        if reason := self._unfit(item):
+            burying = asyncio.create_task(self._bury(item, reason), name=f"bury {item.item_id}")
             self._background.add(burying)
             burying.add_done_callback(self._background.discard)
             return
         self.head.take(item)
         self._turn_soon()
 
-    async def _bury(self, item: Input) -> None:
-        """An input for a task that takes none becomes a dead letter."""
+    def _unfit(self, item: Input) -> str:
+        """Why an input cannot enter the graph; empty when it can."""
+        if not self.head.takes(item.task):
+            ingress = subjects.ingress(self._app.name)
+            return f"no entry task is called {item.task}: publish to {ingress}, or to .<entry task>"
+        return header_fault(item.headers) or size_fault(
+            "the input", len(item.payload), self._bus.link.max_payload_bytes
+        )
+
+    async def _bury(self, item: Input, reason: str) -> None:
+        """An input that nobody can take becomes a dead letter."""
         self.head.counts["dead"] += 1
-        reason = (
-            f"no entry task is called {item.task}: publish to {subjects.ingress(self._app.name)}, or to .<entry task>"
-        )
-        limit_bytes = self._bus.link.max_payload_bytes - HEADER_ROOM_BYTES
-        entered = Origin(item.item_id, item.task, item.headers, item.payload)
-        sequence = origin_of(item.sequence, item.headers)
-        letter = dead_letter(
-            HOME,
-            item.item_id,
-            sequence,
-            item.payload,
-            reason,
-            node=self._node,
-            origin=entered,
-            limit_bytes=limit_bytes,
-        )
-        headers = letter_headers(HOME, item.item_id, item.sequence, sequence)
-        await self._bus.store_until(subjects.dead(self._app.name, HOME), letter, headers)
+        await bury_input(self._bus, self._app.name, item, reason, self._node)
         self._bus.acknowledge([item.token])
 
     # ---- turns

@@ -15,7 +15,7 @@ from runtime.bus_errors import BusFault
 from runtime.message import Message
 
 ANSWER_S = 2.0
-HEADER_ROOM_BYTES = 8192
+HEADER_ROOM_BYTES = 1024
 ROOT_HEADER = "Jupiter-Root"
 
 
@@ -40,6 +40,7 @@ def answer(bus: Bus, message: Message, find: Callable[[int], Origin | None]) -> 
     if found is not None:
         headers[ROOT_HEADER] = json.dumps([found.item_id, found.task, dict(found.headers or {})])
         payload = found.payload
-    if len(payload) > bus.link.max_payload_bytes - HEADER_ROOM_BYTES:
+    size_bytes = len(payload) + sum(len(value) for value in headers.values()) + HEADER_ROOM_BYTES
+    if size_bytes > bus.link.max_payload_bytes:
         headers, payload = {}, b""  # it would not fit into a letter either
     bus.publish(message.reply, payload, headers)

@@ -13,7 +13,7 @@ from runtime.records import Held
 
 MAX_FRAME_PARTS = 1024
 FRAME_BYTES = 256 * 1024
-"""A frame closes when its payloads reach this; one larger item still travels alone."""
+"""A frame's payloads and headers are no more than this; one larger item travels alone."""
 
 KEPT_LEDGERS = 256
 """Of receivers that have gone, the last so many."""
@@ -115,10 +115,14 @@ class Outbox:
         ledger = self._ledger(receiver)
         start, size = 0, 0
         for index, (head, part) in enumerate(parts):
-            if index > start and (head != parts[start][0] or size >= FRAME_BYTES or index - start >= self._frame_parts):
+            own = len(part.payload or b"")
+            if part.headers:
+                own += sum(len(name) + len(value) for name, value in part.headers.items())
+            size += own
+            is_full = size > FRAME_BYTES or index - start >= self._frame_parts
+            if index > start and (is_full or head != parts[start][0]):
                 yield self._frame(child, receiver, ledger, parts[start:index])
-                start, size = index, 0
-            size += len(part.payload or b"")
+                start, size = index, own
         yield self._frame(child, receiver, ledger, parts[start:])
 
     def _frame(self, child: str, receiver: str, ledger: SenderLedger, parts: list[tuple[str, Part]]) -> SendFrame:

@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Sequence
 
+from circe import travel
 from circe.attempts import Attempts, Done
 from circe.call import Call, Failure
 from circe.egress import Egress
@@ -146,6 +147,10 @@ class Worker:
         results: list[Result] = []
         for job, outputs, busy_s in done:
             self._pulse.add(busy_s)
+            size_bytes = max((len(output.payload) for output in outputs), default=0)
+            if fault := travel.size_fault("an output", size_bytes, self._bus.link.max_payload_bytes):
+                self._attempts.reject(job, fault)
+                continue
             try:
                 results += self.flow.done(job, outputs)
             except BranchError as error:

@@ -108,10 +108,3 @@ async def test_an_id_that_is_held_is_looked_at_until_it_is_known_whose_it_is(ans
 
 async def test_an_id_with_the_sequence_in_it_needs_no_look() -> None:
     assert await outcome(Server([REFUSED]), result("r-7")) == ["stored"]
-
-
-async def test_what_is_too_big_is_refused_and_the_others_go_on() -> None:
-    server = Server([STORED])
-    told = await outcome(server, result("r-1", bytes(1 << 20)), result("r-2"))
-    assert told == ["the result has 1048576 bytes; the server takes messages of 1048576", "stored"]
-    assert server.asked == 1
