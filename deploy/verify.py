@@ -20,6 +20,7 @@ from deploy.verify_plan import Fault, schedule
 from deploy.verify_report import Round, report
 from deploy.verify_setup import VerifyPlan
 from deploy.verify_start import started, words_to
+from deploy.verify_storage import until_roomy
 from deploy.verify_trial import NotDoneError, Trial
 from runtime import subjects
 from runtime.errors import JupiterError
@@ -143,6 +144,7 @@ async def _round(trial: Trial, fault: Fault, patience_s: float) -> Round:
             await trial.until_ended(trial.feeder.last_sequence)
             done.recovery_s = loop.time() - end_s
             await trial.until_in_place()
+            await until_roomy(trial)
     return done
 
 

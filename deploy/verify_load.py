@@ -102,7 +102,7 @@ class Feeder:
         """As fast as it goes, until the ingress has refused so often, or so many were sent."""
         until, end = self.refused + refusals, self._book.sent_count + most
         while self.refused < until and self._book.sent_count < end:
-            if self._count > 4 * UNDER_WAY:
+            if self._count > UNDER_WAY:
                 await self._wait()
                 continue
             self.send([self._rng.choice(self.usual) for _ in range(200)])

@@ -65,7 +65,7 @@ def plan_verify(options: VerifyOptions) -> VerifyPlan:
     check_fits(app, [node.name for node in nodes])
     # Small enough to be filled in seconds, large enough for what a reader leaves there for a while.
     kept_bytes = int(options.items_per_s * len(app.graph.results) * KEPT_S * ITEM_BYTES)
-    limits = replace(app.limits, ingress_bytes=512 << 10, egress_bytes=(2 << 20) + kept_bytes * 3 // 2)
+    limits = replace(app.limits, ingress_bytes=512 << 10, egress_bytes=(2 << 20) + kept_bytes * 2)
     app = replace(app, limits=limits, digest="")
     packed = bundle.pack(options.folder, app)
     names = {kind.name for kind in options.kinds}

@@ -20,6 +20,8 @@ MOST_INPUTS = 200_000
 REFUSALS = 200
 FULL = 0.98
 """Of its limit: the next result is often too large for the rest."""
+ROOMY = 0.6
+LOOK_S = 0.2
 
 
 async def ingress_full(trial: Trial, fault: Fault) -> None:
@@ -45,9 +47,17 @@ async def egress_full(trial: Trial, fault: Fault) -> None:
         trial.recorder.resume()
 
 
+async def until_roomy(trial: Trial) -> None:
+    """Wait until results that were read have left the egress: a full one takes a while, and would hide what follows."""
+    while await _egress_bytes(trial) > ROOMY * trial.app.limits.egress_bytes:  # noqa: ASYNC110 - there is no event
+        await asyncio.sleep(LOOK_S)
+
+
 async def _egress_bytes(trial: Trial) -> int:
-    state = await trial.local.bus.stream_state(subjects.egress_stream(trial.app.name))
-    return 0 if state is None else state.bytes
+    with contextlib.suppress(BusFault):
+        state = await trial.local.bus.stream_state(subjects.egress_stream(trial.app.name))
+        return 0 if state is None else state.bytes
+    return 0
 
 
 async def disk_full(trial: Trial, fault: Fault) -> None:
