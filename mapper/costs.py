@@ -1,54 +1,104 @@
 """From profiles to a mapping problem, and from its solution back to tasks. Pure.
 
 `home` is in the problem: a pinned source and a pinned sink that cost nothing, so that bringing inputs in and
-results out counts. What was not measured is absent: a pair cannot run, a pair of nodes has no path.
+results out counts. What nodes are believed to take is `mapper.estimates`; what other applications use of them is taken
+off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from statistics import mean
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 
-from mapper.problem import Edge, Problem
+from mapper import estimates
+from mapper.estimates import Cost, LinkCost
+from mapper.problem import Edge, FloatArray, NodeLoad, Problem
 from mapper.table import ProfileTable
+from mapper.usage import left_cores
 from runtime.app import App
 from runtime.errors import UsageError
 from runtime.network import HOME
+from runtime.profiles import NodeProfile
 
 SOURCE, SINK = "(ingress)", "(egress)"
 """Names that no task can have."""
+NOTHING_USED: Mapping[str, float] = MappingProxyType({})
 REASONS = 3
 """How many nodes an error speaks of."""
 
 
-def build(app: App, table: ProfileTable, now_s: float) -> Problem:
-    """The problem of one application as profiles know it now; raises UsageError when it cannot be stated."""
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A problem, and what in it was not simply measured: `count@node2` or `node1>node2` to `derived`, `stale`, …"""
+
+    problem: Problem
+    uncertain: Mapping[str, str]
+
+    def uncertain_in(self, assignment: Mapping[str, str]) -> dict[str, str]:
+        """The part that a mapping rests on."""
+        edges = {(self.problem.tasks[edge.source], self.problem.tasks[edge.target]) for edge in self.problem.edges}
+        used = {f"{task}@{node}" for task, node in assignment.items()}
+        ends = [(assignment.get(source, HOME), assignment.get(target, HOME)) for source, target in edges]
+        used |= {f"{source}>{target}" for source, target in ends}
+        return {name: source for name, source in self.uncertain.items() if name in used}
+
+    def to_form(self) -> dict[str, Any]:
+        """The problem form, with the marks under a key that readers of problems leave alone."""
+        return {**self.problem.to_form(), "uncertain": dict(self.uncertain)}
+
+
+def state(app: App, table: ProfileTable, now_s: float, used_cores: Mapping[str, float] = NOTHING_USED) -> Stated:
+    """The problem of one application as profiles know it now; raises UsageError when it cannot be stated.
+
+    `used_cores` is what other applications use of each node.
+    """
     candidates = table.candidates(app, now_s)
     if not candidates:
         raise UsageError(f"{app.name}: no node is there that its tasks may run on")
+    found = estimates.executions(app, table, candidates, now_s)
     for task in app.graph.order:
-        if not any(table.execution_of(app, task, node) for node in candidates):
+        if not any((task, node) in found for node in candidates):
             raise UsageError(f"task {task} can run on no node: {_reasons(app, table, task, candidates)}")
     has_home = HOME in table.alive(now_s)
     nodes = candidates if HOME in candidates or not has_home else (HOME, *candidates)
     tasks = (*((SOURCE, SINK) if has_home else ()), *app.graph.order)
-    latency_s, inverse = _links(nodes, table)
+    links = estimates.links(nodes, table, now_s)
+    latency_s, inverse = _links(nodes, links)
     rates = _rates(app, table, nodes)
-    return Problem(
+    # Seconds were measured under the node's quota: a share of a core is a slow core, not a part of one.
+    cores = {node: max(1.0, table.profile_of(node).cores) for node in nodes}
+    problem = Problem(
         tasks=tasks,
         nodes=nodes,
-        exec_s=_seconds(app, table, tasks, nodes, candidates),
+        exec_s=_seconds(tasks, nodes, found),
         edges=_edges(app, table, tasks, nodes, rates),
         latency_s=latency_s,
         inverse_bandwidth_s_per_byte=inverse,
         pins={task.name: task.pin for task in app.graph.tasks.values() if task.pin is not None},
-        # Seconds were measured under the node's quota: a share of a core is a slow core, not a part of one.
-        cores=tuple(max(1.0, table.profile_of(node).cores) for node in nodes),
+        cores=tuple(left_cores(cores[node], used_cores.get(node, 0.0)) for node in nodes),
         replicas=tuple(app.graph.tasks[task].replicas if task in app.graph.tasks else 1 for task in tasks),
         rates=tuple(rates.get(task, 1.0) for task in tasks),
+        load=tuple(_load(table.profile_of(node), cores[node], used_cores.get(node, 0.0)) for node in nodes),
+    )
+    uncertain = {f"{task}@{node}": cost.source for (task, node), cost in found.items()}
+    uncertain |= {f"{source}>{target}": link.source for (source, target), link in links.items()}
+    return Stated(problem, {name: source for name, source in uncertain.items() if source not in estimates.CERTAIN})
+
+
+def build(app: App, table: ProfileTable, now_s: float) -> Problem:
+    """The problem alone, for one application that has the nodes to itself."""
+    return state(app, table, now_s).problem
+
+
+def _load(profile: NodeProfile, cores: float, used_cores: float) -> NodeLoad:
+    memory_ratio = 1.0 - profile.memory_available_bytes / profile.memory_bytes if profile.memory_bytes > 0 else 0.0
+    return NodeLoad(
+        busy_cores_ratio=min(1.0, max(0.0, used_cores / cores)), memory_ratio=min(1.0, max(0.0, memory_ratio))
     )
 
 
@@ -66,32 +116,26 @@ def without_home(by_task: Mapping[str, Value]) -> dict[str, Value]:
     return {task: value for task, value in by_task.items() if task not in (SOURCE, SINK)}
 
 
-def _seconds(
-    app: App, table: ProfileTable, tasks: tuple[str, ...], nodes: tuple[str, ...], candidates: tuple[str, ...]
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _seconds(tasks: tuple[str, ...], nodes: tuple[str, ...], found: Mapping[tuple[str, str], Cost]) -> FloatArray:
     seconds = np.full((len(tasks), len(nodes)), np.inf)
     for row, task in enumerate(tasks):
         for column, node in enumerate(nodes):
             if task in (SOURCE, SINK):
                 seconds[row, column] = 0.0 if node == HOME else np.inf
-            elif node in candidates and (profile := table.execution_of(app, task, node)) is not None:
-                seconds[row, column] = profile.median_s
+            elif (task, node) in found:
+                seconds[row, column] = found[task, node].seconds
     return seconds
 
 
-def _links(
-    nodes: tuple[str, ...], table: ProfileTable
-) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float64]], np.ndarray[tuple[int, int], np.dtype[np.float64]]]:
+def _links(nodes: tuple[str, ...], found: Mapping[tuple[str, str], LinkCost]) -> tuple[FloatArray, FloatArray]:
     latency_s = np.full((len(nodes), len(nodes)), np.inf)
     inverse = latency_s.copy()
     np.fill_diagonal(latency_s, 0.0)
     np.fill_diagonal(inverse, 0.0)
-    for row, source in enumerate(nodes):
-        for column, target in enumerate(nodes):
-            link = table.link_between(source, target)
-            if row != column and link is not None and link.state != "down":
-                latency_s[row, column] = link.latency_s
-                inverse[row, column] = 1.0 / link.bandwidth_bytes_per_s
+    index = {node: number for number, node in enumerate(nodes)}
+    for (source, target), link in found.items():
+        latency_s[index[source], index[target]] = link.latency_s
+        inverse[index[source], index[target]] = link.inverse_bandwidth_s_per_byte
     return latency_s, inverse
 
 

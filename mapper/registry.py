@@ -67,6 +67,11 @@ def solve(
         end_s = clock() + options.limit_s
         is_late = lambda: clock() >= end_s  # noqa: E731
     plan = mapper(problem, Asked(objective=objective, options=options, is_late=is_late))
+    return judged(problem, algorithm, objective, plan)
+
+
+def judged(problem: Problem, algorithm: str, objective: Objective, plan: Plan) -> MappingResult:
+    """A plan with what it will do."""
     return MappingResult(
         problem=problem,
         algorithm=algorithm,

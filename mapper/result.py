@@ -62,6 +62,11 @@ class MappingResult:
     def period_s(self) -> float:
         return self.period.period_s
 
+    @property
+    def objective_s(self) -> float:
+        """What the mapping is good at: the less the better."""
+        return self.makespan_s if self.objective == "makespan" else self.period_s
+
     def task_s(self) -> dict[str, float]:
         """Predicted seconds per item of each task on its node."""
         placed = enumerate(self.schedule.assignment)

@@ -1,27 +1,31 @@
 """The mapper's process: profiles in, mappings out.
 
-It maps an application when it is new or changed, when a node of its mapping is gone, and when nodes have come
-or gone; a mapping that somebody put there by hand is left alone. What it waits for it says in its beats.
+It maps an application when it is new or changed and when a node of its mapping is gone; it looks again when profiles
+have changed, and moves what runs only if that clearly pays (`mapper.decide`). A mapping that somebody put there by
+hand is left alone. What it waits for it says in its beats.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, TypeVar
+import time
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from mapper import costs, registry
-from mapper.result import Objective
-from mapper.table import ProfileTable
+from mapper import costs, registry, warm
+from mapper.costs import Stated
+from mapper.decide import Hesitation, Occasion
+from mapper.problem import Problem, ProblemError
+from mapper.records import WANTED, Records
+from mapper.result import Asked, MappingResult, Objective
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.errors import TransportError, UsageError
 from runtime.mapping import BY_HAND, TaskMapping
 from runtime.message import Record
-from runtime.profiles import ExecutionProfile, LinkRow, NodeProfile
 from runtime.records import READY, Beat
 from runtime.service import Service
 
@@ -32,6 +36,20 @@ Value = TypeVar("Value")
 PERIOD_S = 0.5
 SETTLE_S = 1.0
 """Nodes come in groups: a mapping waits until none has joined for this long."""
+SEARCHING = ("auto", "throughput")
+"""Mappers that gain from starting at the mapping in force."""
+
+
+@dataclass(slots=True)
+class _Standing:
+    """What is remembered of an application that is mapped."""
+
+    digest: str
+    nodes: tuple[str, ...]
+    """That have been considered."""
+    hesitation: Hesitation = field(default_factory=Hesitation)
+    occasion: Occasion = field(default_factory=Occasion)
+    said: str = ""
 
 
 class MapperService:
@@ -42,10 +60,8 @@ class MapperService:
         self._incarnation = incarnation
         self._expected_nodes = expected_nodes
         self._loop = asyncio.get_running_loop()
-        self._table = ProfileTable()
-        self._apps: dict[str, App] = {}
-        self._mappings: dict[str, TaskMapping] = {}
-        self._mapped_nodes: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._records = Records()
+        self._standings: dict[str, _Standing] = {}
         self._nodes: tuple[str, ...] = ()
         self._nodes_changed_s = self._loop.time()
         self._said: dict[str, str] = {}
@@ -54,154 +70,156 @@ class MapperService:
 
     async def serve(self, service: Service) -> None:
         """Follow profiles and applications, and map, until stopped."""
-        profiles, control = subjects.PROFILE_STREAM, subjects.CONTROL_STREAM
-        follow, guard = self._bus.follow, self._guard
-        for stream in (profiles, control, subjects.STATUS_STREAM):
+        for stream in {stream: None for stream, _ in WANTED}:
             while await self._bus.stream_state(stream) is None:  # noqa: ASYNC110 - the dispatcher makes it
                 await asyncio.sleep(0.05)
-        async with (
-            follow(control, subjects.app("*"), guard(self._on_app)) as apps,
-            follow(control, subjects.mapping("*"), guard(self._on_mapping)) as mappings,
-            follow(profiles, "jupiter.profile.node.*", guard(self._on_node)) as nodes,
-            follow(profiles, "jupiter.profile.link.*", guard(self._on_links)) as links,
-            follow(profiles, "jupiter.profile.exec.>", guard(self._on_execution)) as executions,
-            follow(subjects.STATUS_STREAM, subjects.status("*", "*", "*"), guard(self._on_beat)),
-        ):
-            for handle in (apps, mappings, nodes, links, executions):
-                await handle.caught_up
+        async with contextlib.AsyncExitStack() as stack:
+            follows = [await stack.enter_async_context(self._bus.follow(*each, self._take)) for each in WANTED]
+            for follow in follows:
+                await follow.caught_up
             while not service.stopping.is_set():
                 await self._map_all()
                 await service.pause(self._changed, PERIOD_S)
 
-    # ---- what comes in
-
-    def _guard(self, handler: Callable[[list[str], dict[str, Any] | None], None]) -> Callable[[Record], None]:
-        """Decode a record; one that cannot be read is said and dropped."""
-
-        def on_record(record: Record) -> None:
-            try:
-                decoded = None if record.payload is None else codec.decode_record(record.payload)
-                handler(record.subject.split("."), decoded)
-            except (ValueError, KeyError, TypeError) as error:
-                logger.warning("refused the record %s: %s", record.subject, error)
-
-        return on_record
-
-    def _on_app(self, tokens: list[str], record: dict[str, Any] | None) -> None:
-        self._apps.pop(tokens[-1], None)
-        if record is not None:
-            self._apps[tokens[-1]] = App.from_record(record)
-        self._changed.set()
-
-    def _on_mapping(self, tokens: list[str], record: dict[str, Any] | None) -> None:
-        self._mappings.pop(tokens[-1], None)
-        if record is not None:
-            self._mappings[tokens[-1]] = TaskMapping.from_record(record)
-        self._changed.set()
-
-    def _on_node(self, tokens: list[str], record: dict[str, Any] | None) -> None:
-        if record is None:
-            self._table.forget_node(subjects.node_name(tokens[-1]))
-        else:
-            self._table.node(NodeProfile.from_record(record), self._loop.time())
-        self._note_nodes()
+    def _take(self, record: Record) -> None:
+        if self._records.take(record, self._loop.time(), time.time() - record.timestamp_s):
+            self._note_nodes()
+            self._changed.set()
 
     def _note_nodes(self) -> None:
-        nodes = self._table.alive(self._loop.time())
+        nodes = self._records.table.alive(self._loop.time())
         if nodes != self._nodes:
             self._nodes, self._nodes_changed_s = nodes, self._loop.time()
             self._changed.set()
 
-    def _on_links(self, tokens: list[str], record: dict[str, Any] | None) -> None:
-        if record is not None:
-            self._table.links(LinkRow.from_record(record))
-            self._changed.set()
-
-    def _on_execution(self, tokens: list[str], record: dict[str, Any] | None) -> None:
-        if record is None:
-            self._table.forget_execution(tokens[-3], tokens[-2], subjects.node_name(tokens[-1]))
-        else:
-            self._table.execution(ExecutionProfile.from_record(record))
-            self._changed.set()
-
-    def _on_beat(self, tokens: list[str], record: dict[str, Any] | None) -> None:
-        if record is None:
-            return
-        beat = Beat.from_record(record)
-        if beat.state == "failed" and beat.incarnation.startswith("profiler-"):
-            self._table.failed(beat.app, beat.task, beat.node, beat.digest, beat.message)
-            self._changed.set()
-
-    # ---- what is done
-
     async def _map_all(self) -> None:
         self._note_nodes()
-        for name, app in sorted(self._apps.items()):
+        for name, app in sorted(self._records.apps.items()):
             message = await self._map(app)
             if message != self._said.get(name):
                 self._said[name] = message
                 logger.info("%s: %s", name, message or "mapped")
             self._beat(app, message)
-        for name in sorted(self._said.keys() - self._apps.keys()):
+        for name in sorted(self._said.keys() - self._records.apps.keys()):
             del self._said[name]
+            self._standings.pop(name, None)
 
     async def _map(self, app: App) -> str:
         """Map if there is reason to; what is waited for, or empty."""
         now_s = self._loop.time()
-        current = self._mappings.get(app.name)
-        nodes = self._table.candidates(app, now_s)
+        table, current = self._records.table, self._records.mappings.get(app.name)
+        nodes = table.candidates(app, now_s)
         if current is not None and not self._is_outdated(app, current, nodes):
+            await self._reconsider(app, current, nodes)
             return ""
         # A node that is gone leaves tasks without a place: no time to wait for others to settle.
         is_lost = current is not None and not set(current.assignment.values()) <= set(nodes)
         if not is_lost and now_s - self._nodes_changed_s < SETTLE_S and not self._is_complete(now_s):
             return "waiting for nodes to settle"
-        missing = self._table.missing(app, now_s, self._expected_nodes if current is None else 0)
+        missing = table.missing(app, now_s, self._expected_nodes if current is None else 0)
         if missing and not is_lost:
             return str(missing)
         try:
-            problem = costs.build(app, self._table, now_s)
-            objective: Objective = "makespan" if app.objective == "makespan" else "period"
-            options, clock = app.mapper_options, self._loop.time
-            result = registry.solve(problem, app.mapper, objective, options=options, clock=clock)
+            stated = self._state(app)
+            found = self._solve(app, stated.problem)
         except UsageError as error:
             return f"cannot map: {error}"
-        try:
-            await self._publish(app, result.to_mapping(app.digest), nodes)
-        except TransportError as error:
-            return f"mapped, but the mapping is not published: {error}"
-        return ""
+        return await self._put(app, stated, found)
 
     def _is_complete(self, now_s: float) -> bool:
         """Everybody who is expected is there."""
-        return 0 < self._expected_nodes <= len(self._table.alive(now_s))
+        return 0 < self._expected_nodes <= len(self._records.table.alive(now_s))
 
     def _is_outdated(self, app: App, current: TaskMapping, nodes: tuple[str, ...]) -> bool:
-        if current.algorithm == BY_HAND and set(app.graph.tasks) <= set(current.assignment):
-            return False
-        if current.digest != app.digest or not set(current.assignment.values()) <= set(nodes):
+        if not set(app.graph.tasks) <= set(current.assignment):
             return True
-        digest, mapped = self._mapped_nodes.setdefault(app.name, (app.digest, nodes))
-        return (digest, mapped) != (app.digest, nodes)
+        if current.algorithm == BY_HAND:
+            return False
+        return current.digest != app.digest or not set(current.assignment.values()) <= set(nodes)
 
-    async def _publish(self, app: App, mapping: TaskMapping, nodes: tuple[str, ...]) -> None:
+    def _state(self, app: App) -> Stated:
+        records = self._records
+        return costs.state(app, records.table, self._loop.time(), records.used_cores(app.name))
+
+    def _solve(self, app: App, problem: Problem) -> MappingResult:
+        return registry.solve(problem, app.mapper, _objective(app), options=app.mapper_options, clock=self._loop.time)
+
+    # ---- a mapping in force
+
+    async def _reconsider(self, app: App, current: TaskMapping, nodes: tuple[str, ...]) -> None:
+        """Move to a better mapping if that pays; whether it was considered and why not is said in the log."""
+        now_s = self._loop.time()
+        if current.algorithm == BY_HAND:
+            return
+        standing = self._standings.get(app.name)
+        if standing is None or standing.digest != app.digest:
+            standing = self._standings[app.name] = _Standing(app.digest, nodes)
+        has_joined = not set(nodes) <= set(standing.nodes) and now_s - self._nodes_changed_s >= SETTLE_S
+        if self._records.table.missing(app, now_s) or (standing.occasion.is_early(now_s) and not has_joined):
+            return
+        try:
+            stated = self._state(app)
+            if standing.occasion.is_due(now_s, stated.problem, standing.hesitation.in_favour) or has_joined:
+                await self._judge(app, stated, current, standing, has_joined=has_joined)
+                standing.nodes = nodes
+        except UsageError as error:
+            self._say(app, standing, f"there is no other: {error}")
+
+    async def _judge(
+        self, app: App, stated: Stated, current: TaskMapping, standing: _Standing, *, has_joined: bool
+    ) -> None:
+        """Compare the mapping in force with the best other, both by today's numbers, and put what is to be."""
+        now_s, problem = self._loop.time(), stated.problem
+        candidate, in_force = self._solve(app, problem), _in_force(problem, current)
+        try:
+            today = registry.judged(problem, current.algorithm, _objective(app), warm.as_it_is(problem, in_force))
+        except ProblemError:
+            await self._put(app, stated, candidate)  # it cannot run like this any more: a link or a node is gone
+            return
+        if app.mapper in SEARCHING:
+            plan = warm.solve(problem, Asked(objective=_objective(app), options=app.mapper_options), in_force)
+            other = registry.judged(problem, candidate.algorithm, _objective(app), plan)
+            candidate = min(candidate, other, key=lambda result: result.objective_s)
+        after = costs.without_home(candidate.assignment)
+        stay = standing.hesitation.reason_to_stay(
+            now_s, today.objective_s, candidate.objective_s, current.assignment, after, is_event=has_joined
+        )
+        self._say(app, standing, stay)
+        if not stay:
+            why = f"{candidate.why}; moved from {today.objective_s:.3g} s per item"
+            if not await self._put(app, stated, replace(candidate, why=why)):
+                standing.hesitation.moved(now_s, current.assignment, after)
+        elif has_joined:
+            # What it foretells may be new, and whoever waits for the node to be considered sees that it was.
+            await self._put(app, stated, replace(today, why=f"as before: {stay}"))
+
+    def _say(self, app: App, standing: _Standing, stay: str) -> None:
+        if stay != standing.said:
+            standing.said = stay
+            logger.info("%s: %s", app.name, f"stays as it is: {stay}" if stay else "moves")
+
+    # ---- what is said
+
+    async def _put(self, app: App, stated: Stated, found: MappingResult) -> str:
+        """Publish a mapping; what went wrong, or empty."""
+        mapping = found.to_mapping(app.digest)
         mapping = replace(
             mapping,
             assignment=costs.without_home(mapping.assignment),
             task_s=costs.without_home(mapping.task_s),
+            uncertain=stated.uncertain_in(mapping.assignment),
         )
-        before = self._mapped_nodes.get(app.name), self._mappings.get(app.name)
-        self._mapped_nodes[app.name] = (app.digest, nodes)
-        self._mappings[app.name] = mapping
+        before = self._records.mappings.get(app.name)
+        self._records.mappings[app.name] = mapping
         try:
             await self._bus.put_record(subjects.mapping(app.name), codec.encode_record(mapping.to_record()))
-        except TransportError:
+        except TransportError as error:
             # It may be there or not: as long as nobody says that it is, it is made again.
-            if self._mappings.get(app.name) is mapping:
-                _put_back(self._mapped_nodes, app.name, before[0])
-                _put_back(self._mappings, app.name, before[1])
-            raise
+            if self._records.mappings.get(app.name) is mapping:
+                _put_back(self._records.mappings, app.name, before)
+            return f"mapped, but the mapping is not published: {error}"
         logger.info("%s: %s maps %s", app.name, mapping.algorithm, dict(mapping.assignment))
+        return ""
 
     def _beat(self, app: App, message: str) -> None:
         self._beats += 1
@@ -217,6 +235,19 @@ class MapperService:
         )
         subject = subjects.status(app.name, "mapper", self._incarnation)
         self._bus.publish(subject, codec.encode_record(beat.to_record()))
+
+
+def _objective(app: App) -> Objective:
+    return "makespan" if app.objective == "makespan" else "period"
+
+
+def _in_force(problem: Problem, current: TaskMapping) -> list[int]:
+    """The mapping by indices; what stands for home is where it can only be."""
+    index = {node: number for number, node in enumerate(problem.nodes)}
+    return [
+        index[current.assignment[task]] if task in current.assignment else int(problem.allowed[number].argmax())
+        for number, task in enumerate(problem.tasks)
+    ]
 
 
 def _put_back(known: dict[str, Value], name: str, value: Value | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from runtime.app import App
@@ -55,12 +55,14 @@ def _few(names: Iterable[str], limit: int = 6) -> str:
 
 @dataclass(slots=True)
 class ProfileTable:
-    """Profiles as they come; the clock is given, never read."""
+    """Profiles as they come, each with the moment at which it was said; the clock is given, never read."""
 
     _nodes: dict[str, _Node] = field(default_factory=dict)
     _hearing: Hearing = field(default_factory=lambda: Hearing(lease_s=NODE_LEASE_S, pause_s=PAUSE_S))
     _links: dict[tuple[str, str], LinkEstimate] = field(default_factory=dict)
+    _rows_said_s: dict[str, float] = field(default_factory=dict)
     _executions: dict[tuple[str, str, str], ExecutionProfile] = field(default_factory=dict)
+    _executions_said_s: dict[tuple[str, str, str], float] = field(default_factory=dict)
     _failed: dict[tuple[str, str, str], tuple[str, str]] = field(default_factory=dict)
 
     def node(self, profile: NodeProfile, now_s: float) -> None:
@@ -78,14 +80,16 @@ class ProfileTable:
         self._nodes.pop(name, None)
         self._hearing.forget(name)
 
-    def links(self, row: LinkRow) -> None:
+    def links(self, row: LinkRow, said_s: float) -> None:
+        self._rows_said_s[row.source] = said_s
         for key in [key for key in self._links if key[0] == row.source]:
             del self._links[key]
         for target, link in row.links.items():
             self._links[row.source, target] = link
 
-    def execution(self, profile: ExecutionProfile) -> None:
-        self._executions[profile.app, profile.task, profile.node] = profile
+    def execution(self, profile: ExecutionProfile, said_s: float) -> None:
+        key = (profile.app, profile.task, profile.node)
+        self._executions[key], self._executions_said_s[key] = profile, said_s
 
     def forget_execution(self, app: str, task: str, node: str) -> None:
         self._executions.pop((app, task, node), None)
@@ -107,13 +111,26 @@ class ProfileTable:
     def profile_of(self, node: str) -> NodeProfile:
         return self._nodes[node].profile
 
-    def link_between(self, source: str, target: str) -> LinkEstimate | None:
-        return self._links.get((source, target))
+    def speed_of(self, node: str) -> float | None:
+        """The node's own score; None while it is not known."""
+        found = self._nodes.get(node)
+        return found.profile.speed_score if found is not None and found.profile.speed_score > 0 else None
+
+    def links_among(self, nodes: Collection[str]) -> dict[tuple[str, str], tuple[LinkEstimate, float]]:
+        """What is measured between these nodes, each with the moment at which it was said."""
+        return {
+            (source, target): (link, self._rows_said_s[source])
+            for (source, target), link in self._links.items()
+            if source in nodes and target in nodes
+        }
 
     def execution_of(self, app: App, task: str, node: str) -> ExecutionProfile | None:
         """Only a profile of the very code that is to run counts."""
         found = self._executions.get((app.name, task, node))
         return found if found is not None and found.digest == app.digest else None
+
+    def execution_said_s(self, app: App, task: str, node: str) -> float:
+        return self._executions_said_s[app.name, task, node]
 
     def candidates(self, app: App, now_s: float) -> tuple[str, ...]:
         """Nodes that the application's tasks may be placed on."""

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mapper import heft
-from mapper.period import period
 from mapper.problem import Problem
 from mapper.ranks import TIE_RATIO
-from mapper.result import Asked, Objective, Plan
+from mapper.result import Asked, Plan
 from mapper.schedule import Schedule, check_assignment, evaluate
 from mapper.search import LocalSearch
 
@@ -37,8 +36,6 @@ def _quicker(problem: Problem, schedule: Schedule) -> Schedule:
     return other if other.makespan_s < schedule.makespan_s * (1 - TIE_RATIO) else schedule
 
 
-def objective_s(problem: Problem, assignment: Sequence[int], objective: Objective) -> float:
-    """What a mapping costs under the problem as it is now; ProblemError when it is impossible."""
-    if objective == "makespan":
-        return evaluate(problem, assignment).makespan_s
-    return period(problem, assignment).period_s
+def as_it_is(problem: Problem, start: Sequence[int]) -> Plan:
+    """The mapping in force itself, under the problem as it is now; ProblemError when it is impossible."""
+    return Plan(evaluate(problem, start), "the mapping in force")

@@ -30,6 +30,8 @@ class TaskMapping:
     edge_s: Mapping[str, float] = field(default_factory=dict)
     """By `source>target`."""
     why: str = ""
+    uncertain: Mapping[str, str] = field(default_factory=dict)
+    """What the predictions rest on that was not simply measured: `task@node` or `node>node` to where it comes from."""
 
     def to_record(self) -> dict[str, Any]:
         record = asdict(self)

@@ -1,0 +1,98 @@
+"""The records on the bus, as far as mapping needs them: profiles, applications, mappings, beats. Pure.
+
+Fed by the service as they come, and by commands from what is there at a moment.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from mapper.table import ProfileTable
+from mapper.usage import Activity
+from runtime import codec, subjects
+from runtime.app import App
+from runtime.mapping import TaskMapping
+from runtime.message import Record
+from runtime.profiles import ExecutionProfile, LinkRow, NodeProfile
+from runtime.records import Beat
+from runtime.taking import UNREADABLE
+
+logger = logging.getLogger(__name__)
+
+WANTED = (
+    (subjects.CONTROL_STREAM, subjects.app("*")),
+    (subjects.CONTROL_STREAM, subjects.mapping("*")),
+    (subjects.PROFILE_STREAM, "jupiter.profile.node.*"),
+    (subjects.PROFILE_STREAM, "jupiter.profile.link.*"),
+    (subjects.PROFILE_STREAM, "jupiter.profile.exec.>"),
+    (subjects.STATUS_STREAM, subjects.status("*", "*", "*")),
+)
+"""What to follow, as (stream, subject)."""
+PROFILER = "profiler-"
+
+
+class Records:
+    """Everything the mapper knows."""
+
+    def __init__(self) -> None:
+        self.table = ProfileTable()
+        self.apps: dict[str, App] = {}
+        self.mappings: dict[str, TaskMapping] = {}
+        self.epochs: dict[str, int] = {}
+        self.activity = Activity()
+
+    def take(self, record: Record, now_s: float, age_s: float) -> bool:
+        """A record was written or is gone; whether a mapping may change by it. One that cannot be read is dropped."""
+        try:
+            decoded = None if record.payload is None else codec.decode_record(record.payload)
+            return self._take(record, decoded, now_s, age_s)
+        except UNREADABLE as error:
+            logger.warning("refused the record %s: %s", record.subject, error)
+            return False
+
+    def _take(self, record: Record, decoded: dict[str, Any] | None, now_s: float, age_s: float) -> bool:
+        said_s = now_s - max(0.0, age_s)
+        match record.subject.split(".")[1:]:
+            case ["app", name]:
+                self.apps.pop(name, None)
+                if decoded is not None:
+                    self.apps[name] = App.from_record(decoded)
+            case ["mapping", name]:
+                self.mappings.pop(name, None)
+                self.epochs[name] = record.sequence
+                if decoded is not None:
+                    self.mappings[name] = TaskMapping.from_record(decoded)
+            case ["profile", "node", token]:
+                self._take_node(subjects.node_name(token), decoded, now_s)
+            case ["profile", "link", _] if decoded is not None:
+                self.table.links(LinkRow.from_record(decoded), said_s)
+            case ["profile", "exec", app, task, token]:
+                if decoded is None:
+                    self.table.forget_execution(app, task, subjects.node_name(token))
+                else:
+                    self.table.execution(ExecutionProfile.from_record(decoded), said_s)
+            case ["status", app, _, incarnation]:
+                return self._take_beat(app, incarnation, None if decoded is None else Beat.from_record(decoded))
+        return True
+
+    def _take_node(self, name: str, decoded: dict[str, Any] | None, now_s: float) -> None:
+        if decoded is None:
+            self.table.forget_node(name)
+        else:
+            self.table.node(NodeProfile.from_record(decoded), now_s)
+
+    def _take_beat(self, app: str, incarnation: str, beat: Beat | None) -> bool:
+        if beat is None:
+            self.activity.forget(app, incarnation)
+            return False
+        if incarnation.startswith(PROFILER):
+            if beat.state == "failed":
+                self.table.failed(beat.app, beat.task, beat.node, beat.digest, beat.message)
+            return beat.state == "failed"
+        self.activity.heard(beat)
+        return False
+
+    def used_cores(self, app: str) -> dict[str, float]:
+        """What the other applications use of each node."""
+        return self.activity.used_cores(self.mappings, app)
