@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from deploy import cli_apps, cli_components, cli_data, cli_decide, cli_look, cli_run, cli_verify
+from deploy import cli_apps, cli_components, cli_data, cli_decide, cli_look, cli_map, cli_run, cli_verify
 
 app = typer.Typer(
     name="jupiter",
@@ -37,5 +37,5 @@ def _common(
 ) -> None: ...
 
 
-for _group in (cli_run, cli_apps, cli_data, cli_look, cli_decide, cli_verify, cli_components):
+for _group in (cli_run, cli_apps, cli_data, cli_look, cli_map, cli_decide, cli_verify, cli_components):
     app.add_typer(_group.group)

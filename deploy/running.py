@@ -68,6 +68,17 @@ class RunPlan:
     report: Path | None
 
 
+def _check_apart(files: dict[str, str | Path | None]) -> None:
+    """Nothing that is written may be what is read, or something else that is written."""
+    seen: dict[Path, str] = {}
+    for option, path in files.items():
+        if path is None or str(path) == "-":
+            continue
+        other = seen.setdefault(Path(path).resolve(), option)
+        if other != option:
+            raise UsageError(f"{other} and {option} are the same file, {path}: one would destroy the other")
+
+
 def plan_run(options: RunOptions) -> RunPlan:
     """Check everything that can be checked; raises UsageError (AppError), and nothing was started."""
     objective = options.objective or ("makespan" if options.is_once else None)
@@ -84,6 +95,7 @@ def plan_run(options: RunOptions) -> RunPlan:
     check_output(options.output)
     if options.report is not None:
         check_output(str(options.report))
+    _check_apart({"--input": source, "--output": options.output, "--report": options.report})
     mapping = None if options.mapping is None else read_mapping(options.mapping, app, names)
     if options.port is not None:
         check_port_is_free(options.host, options.port)

@@ -192,7 +192,8 @@ class Stream:
         try:
             async with asyncio.timeout(self._plan.drain_s):
                 await self._sender.finish()
-                while look is None or last is None or look.first_sequence <= last:
+                # An ingress that never held anything has nothing unfinished, whatever its numbers say.
+                while look is None or last is None or (look.unfinished and look.first_sequence <= last):
                     look = await self._try_look(reader)
                     if last is None and look is not None:
                         last = look.last_sequence

@@ -114,7 +114,8 @@ async def submit_app(
         except TimeoutError:
             nodes = len(watch.picture.nodes)
             _, text = progress.preparing(watch.picture, app, nodes, measures=mapping is None)
-            raise JupiterError(f"{app.name} is submitted, but not in place after {timeout_s:g} s: {text}") from None
+            cure = f"it stays submitted; jupiter delete {app.name} takes it away"
+            raise JupiterError(f"{app.name} is not in place after {timeout_s:g} s: {text}; {cure}") from None
         found = watch.picture.mapping
     if before is not None:
         await forget_bundle(bus, before.digest)

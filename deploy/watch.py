@@ -58,11 +58,15 @@ class Picture:
         """The tasks that items are sent to, in this version."""
         if self.edges is None or self.edges.digest != app.digest:
             return []
-        return [task for task in app.graph.tasks if self.edges.workers.get(task)]
+        names = {task: self.edges.workers.get(task, ()) for task in app.graph.tasks}
+        return [task for task, found in names.items() if found and all(name in self.beats for name in found)]
 
     def is_in_place(self, app: App) -> bool:
-        """Whether items flow through this version of the application."""
-        return len(self.ready(app)) == len(app.graph.tasks) and self.edges is not None and self.edges.head is not None
+        """Whether items flow through this version of the application, where the mapping says."""
+        if self.edges is None or self.edges.head not in self.beats or len(self.ready(app)) < len(app.graph.tasks):
+            return False
+        wanted = {} if self.mapping is None else self.mapping.assignment
+        return all(wanted.get(task) in (None, *node_of(self, task)) for task in app.graph.tasks)
 
     def total(self, task: str) -> dict[str, int]:
         """What all incarnations of a task have counted, the ones that are gone included."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,15 @@ async def test_ctrl_c_finishes_what_is_in_flight_and_leaves_nothing(place: Place
     assert not listens(int(url.rsplit(":", 1)[1]))
     assert place.processes() == []
     assert list(place.temporary.iterdir()) == []
+
+
+async def test_ctrl_c_before_any_input_ends_at_once(place: Place) -> None:
+    async with place.started("run", EXAMPLE, "--nodes", "1") as running:
+        await running.says("waiting for inputs")
+        asked_s = time.monotonic()
+        running.process.send_signal(signal.SIGINT)
+        assert await running.ended() == 0, running.said
+    assert time.monotonic() - asked_s < 5.0
 
 
 async def test_a_server_that_is_killed_comes_back_and_everything_goes_on(place: Place) -> None:

@@ -108,6 +108,7 @@ def test_a_port_already_taken(watched: Place) -> None:
         (("--input", "absent.txt"), "the input file absent.txt does not exist"),
         (("--input", "."), "the input . is a folder"),
         (("--output", "no/such/folder/out.jsonl"), "the folder of the output no/such/folder/out.jsonl does not exist"),
+        (("--output", "same", "--report", "./same"), "--output and --report are the same file"),
         (("--nodes", "absent.yaml"), "the nodes file absent.yaml cannot be read"),
         (("--nodes", "0"), "--nodes 0"),
         (("--mapping", "absent.json"), "the mapping file absent.json cannot be read"),
