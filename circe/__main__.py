@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.bus import connect
+from runtime.bus import Bus, connect
 from runtime.service import Service, run
 
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(component, name=options.component)
 
 
-async def _worker(service: Service, bus, options: argparse.Namespace) -> None:  # type: ignore[no-untyped-def]
+async def _worker(service: Service, bus: Bus, options: argparse.Namespace) -> None:
     from circe.options import WorkerOptions
     from circe.printing import install
     from circe.working import run_worker
@@ -49,13 +49,13 @@ async def _worker(service: Service, bus, options: argparse.Namespace) -> None:  
     )
 
 
-async def _gateway(service: Service, bus, options: argparse.Namespace) -> None:  # type: ignore[no-untyped-def]
+async def _gateway(service: Service, bus: Bus, options: argparse.Namespace) -> None:
     from circe.gateway import run_gateway
 
     await run_gateway(service, bus, options.incarnation, options.node)
 
 
-async def _dispatcher(service: Service, bus, options: argparse.Namespace) -> None:  # type: ignore[no-untyped-def]
+async def _dispatcher(service: Service, bus: Bus, options: argparse.Namespace) -> None:
     from circe.dispatcher import run_dispatcher
 
     await run_dispatcher(service, bus)
