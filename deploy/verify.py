@@ -132,9 +132,12 @@ async def _round(trial: Trial, fault: Fault, patience_s: float) -> Round:
     await asyncio.sleep(fault.delay_s)
     start_s = loop.time()
     try:
-        await verify_faults.carry_out(trial, fault)
+        async with asyncio.timeout(patience_s):
+            await verify_faults.carry_out(trial, fault)
     except NotDoneError as error:
         done.not_done = str(error)
+    except TimeoutError:
+        done.not_done = f"it was not done after {patience_s:g} s"
     end_s = loop.time()
     done.took_s = end_s - start_s
     with contextlib.suppress(TimeoutError):

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 
 from circe import failpoints
-from deploy import verify_storage
-from deploy.fault_proxy import FaultProxy
+from deploy import verify_lines, verify_storage
+from deploy.verify_lines import weather
 from deploy.verify_plan import Fault
 from deploy.verify_trial import NotDoneError, Trial
 from runtime import codec, subjects
+from runtime.bus_errors import BusFault
 from runtime.mapping import TaskMapping
 from runtime.server import EmbeddedServer
 
 FIRE_S = 15.0
 """A fail point that was not reached by then is taken back."""
 BACK_S = 20.0
-SLOW_LATENCY_S = (0.05, 0.2)
-SLOW_BYTES_PER_S = 500_000.0
 
 
 async def carry_out(trial: Trial, fault: Fault) -> None:
-    """Do it. Raises NotDoneError when there was nothing to do it to."""
-    await CARRIERS[fault.kind.name](trial, fault)
+    """Do it. Raises NotDoneError when there was nothing to do it to, or nobody to ask."""
+    try:
+        await CARRIERS[fault.kind.name](trial, fault)
+    except (BusFault, TimeoutError) as error:
+        raise NotDoneError(f"the server was not there for it: {error}") from error
 
 
 # ---- processes
@@ -143,7 +145,7 @@ async def _stop_server(trial: Trial, fault: Fault) -> None:
 async def _lost_puback(trial: Trial, fault: Fault) -> None:
     """What the producer sends is stored and processed, and it never hears of that before the server is another."""
     line = trial.proxies["producer"]
-    with _weather(line, swallows_answers=True):
+    with weather(line, swallows_answers=True):
         trial.feeder.send([trial.feeder.usual[0]] * 20)
         await asyncio.sleep(0.3)
         old = trial.local.server.pid
@@ -151,48 +153,21 @@ async def _lost_puback(trial: Trial, fault: Fault) -> None:
     await trial.until(lambda: trial.local.server.pid not in (None, old), BACK_S)
 
 
-# ---- lines
+# ---- inputs, and everything together
 
 
-@contextlib.contextmanager
-def _weather(line: FaultProxy, **changes: object) -> Iterator[None]:
-    before = {name: getattr(line.weather, name) for name in changes}
-    for name, value in changes.items():
-        setattr(line.weather, name, value)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(line.weather, name, value)
+async def _two_at_once(trial: Trial, fault: Fault) -> None:
+    async def one(part: Fault) -> None:
+        await asyncio.sleep(part.delay_s)
+        await carry_out(trial, part)
 
-
-async def _cut(trial: Trial, fault: Fault) -> None:
-    line = trial.proxies[fault.victim]
-    with _weather(line, refuses=True):
-        line.cut()
-        await asyncio.sleep(fault.lasts_s)
-
-
-async def _half_open(trial: Trial, fault: Fault) -> None:
-    trial.proxies[fault.victim].half_open()
-
-
-async def _slow(trial: Trial, fault: Fault) -> None:
-    shortest_s, longest_s = SLOW_LATENCY_S
-    latency_s = shortest_s + fault.chance * (longest_s - shortest_s)
-    line = trial.proxies[fault.victim]
-    with _weather(line, latency_s=latency_s, bandwidth_bytes_per_s=SLOW_BYTES_PER_S):
-        await asyncio.sleep(fault.lasts_s)
-
-
-async def _lost_answers(trial: Trial, fault: Fault) -> None:
-    line = trial.proxies[fault.victim]
-    with _weather(line, swallows_answers=True):
-        await asyncio.sleep(0.3)
-        line.cut()
-
-
-# ---- inputs
+    outcomes = await asyncio.gather(*(one(part) for part in fault.parts), return_exceptions=True)
+    failures = [error for error in outcomes if error is not None]
+    for error in failures:
+        if not isinstance(error, NotDoneError):
+            raise error
+    if len(failures) == len(outcomes):
+        raise NotDoneError("; ".join(str(error) for error in failures))
 
 
 async def _poison(trial: Trial, fault: Fault) -> None:
@@ -218,15 +193,16 @@ CARRIERS: dict[str, Callable[[Trial, Fault], Awaitable[None]]] = {
     "stop-server": _stop_server,
     "kill-server": _kill_server,
     "term-server": _term_server,
-    "cut": _cut,
-    "half-open": _half_open,
-    "slow": _slow,
+    "cut": verify_lines.cut,
+    "half-open": verify_lines.half_open,
+    "slow": verify_lines.slow,
     "lost-puback": _lost_puback,
-    "lost-answers": _lost_answers,
+    "lost-answers": verify_lines.lost_answers,
     "egress-full": verify_storage.egress_full,
     "ingress-full": verify_storage.ingress_full,
     "disk-full": verify_storage.disk_full,
     "poison": _poison,
     "leave": _leave,
     "move": _move,
+    "two-at-once": _two_at_once,
 }

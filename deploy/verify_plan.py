@@ -6,7 +6,7 @@ that a run that is long enough meets every kind, in an order that no two seeds s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -26,6 +26,8 @@ class Kind:
     lasts_s: tuple[float, float] = (0.0, 0.0)
     count: tuple[int, int] = (1, 1)
     """How many times, events or inputs; what that means is the kind's own."""
+    copies: int = 1
+    """In a deck."""
 
 
 KINDS = (
@@ -50,11 +52,13 @@ KINDS = (
     Kind("lost-answers", "what the server answers a node's workers is lost, then the connections end", "nodes"),
     Kind("egress-full", "nobody reads results until the egress is full, then it is read", "", (1.0, 3.0)),
     Kind("ingress-full", "inputs faster than they are taken, until the ingress refuses"),
-    Kind("disk-full", "the server's storage limit is reached, then there is room again", "", (1.0, 3.0)),
+    Kind("disk-full", "the server's storage limit is reached, then there is room again", "", (1.0, 7.0)),
     Kind("poison", "inputs that cannot be processed, of different kinds, among the others", count=(2, 10)),
     Kind("leave", "SIGTERM of a worker in the middle of joins", "joins"),
     Kind("move", "a task moves to another node under load", "joins"),
+    Kind("two-at-once", "two different faults, the second before the first has healed", copies=4),
 )
+TWO = "two-at-once"
 BY_NAME = {kind.name: kind for kind in KINDS}
 
 
@@ -71,8 +75,12 @@ class Fault:
     count: int
     chance: float
     """Drawn for whatever else the kind leaves open, from 0 to 1."""
+    parts: tuple[Fault, ...] = ()
+    """The faults that it consists of."""
 
     def __str__(self) -> str:
+        if self.parts:
+            return " and ".join(str(part) for part in self.parts)
         parts = [self.kind.name, self.victim]
         parts += [f"{self.lasts_s:.1f} s"] if self.lasts_s else []
         parts += [f"x{self.count}"] if self.count > 1 else []
@@ -98,19 +106,32 @@ def schedule(seed: int, kinds: Sequence[Kind], graph: TaskGraph, nodes: Sequence
         "nodes": list(nodes),
         "lines": [*nodes, "gateway"],
     }
+    deck = [kind for kind in kinds for _ in range(kind.copies)]
+    single = [kind for kind in kinds if kind.name != TWO] or [kind for kind in KINDS if kind.name != TWO]
     number = 0
     while True:
-        for kind in rng.sample(kinds, len(kinds)):
+        for kind in rng.sample(deck, len(deck)):
             number += 1
-            yield Fault(
-                number=number,
-                kind=kind,
-                victim=rng.choice(victims.get(kind.victims, [""])),
-                delay_s=rng.uniform(0.3, 1.2),
-                lasts_s=rng.uniform(*kind.lasts_s),
-                count=rng.randint(*kind.count),
-                chance=rng.random(),
-            )
+            parts: tuple[Fault, ...] = ()
+            if kind.name == TWO:
+                both = rng.sample(single, min(2, len(single)))
+                parts = tuple(_drawn(rng, number, each, victims) for each in both)
+            yield _drawn(rng, number, kind, victims, parts)
+
+
+def _drawn(
+    rng: Random, number: int, kind: Kind, victims: Mapping[str, Sequence[str]], parts: tuple[Fault, ...] = ()
+) -> Fault:
+    return Fault(
+        number=number,
+        kind=kind,
+        victim=rng.choice(victims.get(kind.victims, [""])),
+        delay_s=rng.uniform(0.3, 1.2),
+        lasts_s=rng.uniform(*kind.lasts_s),
+        count=rng.randint(*kind.count),
+        chance=rng.random(),
+        parts=parts,
+    )
 
 
 def spread(graph: TaskGraph, nodes: Sequence[str]) -> dict[str, str]:

@@ -31,10 +31,20 @@ def test_the_same_seed_gives_the_same_faults_and_another_seed_others() -> None:
     assert first != other
 
 
-def test_every_deck_holds_every_kind_once() -> None:
-    faults = list(islice(schedule(3, KINDS, GRAPH, NODES), 2 * len(KINDS)))
-    for deck in (faults[: len(KINDS)], faults[len(KINDS) :]):
-        assert sorted(fault.kind.name for fault in deck) == sorted(BY_NAME)
+def test_every_deck_holds_every_kind() -> None:
+    whole = sorted(kind.name for kind in KINDS for _ in range(kind.copies))
+    faults = list(islice(schedule(3, KINDS, GRAPH, NODES), 2 * len(whole)))
+    for deck in (faults[: len(whole)], faults[len(whole) :]):
+        assert sorted(fault.kind.name for fault in deck) == whole
+
+
+def test_two_at_once_are_two_different_ones_of_those_asked_for() -> None:
+    kinds = chosen("cut,kill-worker,two-at-once")
+    pairs = [fault for fault in islice(schedule(5, kinds, GRAPH, NODES), 60) if fault.parts]
+    assert len(pairs) == 40
+    for pair in pairs:
+        assert sorted(part.kind.name for part in pair.parts) == ["cut", "kill-worker"]
+        assert str(pair) == " and ".join(str(part) for part in pair.parts)
 
 
 def test_victims_exist_and_stops_are_longer_than_the_lease() -> None:
