@@ -65,7 +65,10 @@ def solve(
     is_late = None
     if options.limit_s is not None and clock is not None:
         end_s = clock() + options.limit_s
-        is_late = lambda: clock() >= end_s  # noqa: E731
+
+        def is_late() -> bool:
+            return clock() >= end_s
+
     plan = mapper(problem, Asked(objective=objective, options=options, is_late=is_late))
     return judged(problem, algorithm, objective, plan)
 

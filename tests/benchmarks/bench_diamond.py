@@ -29,11 +29,11 @@ import uvloop
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from runtime import children, subjects  # noqa: E402 - the repository must be importable from anywhere
-from runtime.bus import Bus, connect  # noqa: E402
-from runtime.message import Message, Outgoing  # noqa: E402
-from runtime.server import EmbeddedServer  # noqa: E402
-from tests.integration.cluster import Cluster, cluster  # noqa: E402
+from runtime import children, subjects
+from runtime.bus import Bus, connect
+from runtime.message import Message, Outgoing
+from runtime.server import EmbeddedServer
+from tests.integration.cluster import Cluster, cluster
 
 PAYLOAD = os.urandom(1024)
 SINGLES = 500

@@ -1,6 +1,7 @@
 """An input that enters again: the header that says so, and what is a result of it."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -114,7 +115,9 @@ def test_of_a_task_that_is_no_more_everything_is_owed() -> None:
     assert not is_owed(again, GRAPH, "meet", "run-17.1")
 
 
-def letter(limit_bytes: int = 1 << 20, payload: bytes = b"part", root: bytes = b"whole", error: str = "e") -> dict:  # type: ignore[type-arg]
+def letter(
+    limit_bytes: int = 1 << 20, payload: bytes = b"part", root: bytes = b"whole", error: str = "e"
+) -> dict[str, Any]:
     origin = Origin("run-17", None, {"Kind": "test"}, root)
     written = dead_letter("left", "run-17.2", 17, payload, error, node="n", origin=origin, limit_bytes=limit_bytes)
     assert len(written) <= limit_bytes

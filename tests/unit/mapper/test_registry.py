@@ -18,7 +18,7 @@ def test_an_unknown_mapper_is_refused_with_the_known_ones() -> None:
 
 def test_an_unknown_objective_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="there is no objective 'speed'; the objectives are period, makespan"):
-        solve(problems.topcuoglu2002(), "heft", "speed")  # type: ignore[arg-type]
+        solve(problems.topcuoglu2002(), "heft", "speed")  # type: ignore[arg-type] # that is the point
 
 
 def test_aliases_lead_to_mappers() -> None:
