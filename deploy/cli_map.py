@@ -1,4 +1,4 @@
-"""`jupiter map` and `jupiter explain`: mappings looked at, tried out and drawn. Nothing that runs is changed by them."""
+"""`jupiter map` and `jupiter explain`: mappings looked at, tried out, drawn. Nothing that runs is changed by them."""
 
 from __future__ import annotations
 
