@@ -60,7 +60,7 @@ def state(app: App, table: ProfileTable, now_s: float, used_cores: Mapping[str, 
     candidates = table.candidates(app, now_s)
     if not candidates:
         raise UsageError(f"{app.name}: no node is there that its tasks may run on")
-    found = estimates.executions(app, table, candidates, now_s)
+    found = estimates.executions(app, table, candidates, now_s, is_stream=app.objective != "makespan")
     for task in app.graph.order:
         if not any((task, node) in found for node in candidates):
             raise UsageError(f"task {task} can run on no node: {_reasons(app, table, task, candidates)}")

@@ -13,6 +13,7 @@ from statistics import fmean, median
 
 from mapper.table import ProfileTable
 from runtime.app import App
+from runtime.network import HOME
 from runtime.profiles import ExecutionProfile, LinkEstimate
 
 MEASURED, LIVE, STALE, DERIVED = "measured", "live", "stale", "derived"
@@ -29,6 +30,9 @@ SIGMA_PER_MAD = 1.4826
 LEAST_SPREAD_RATIO = 0.05
 """Of what was measured: so few runs may have hidden more."""
 UNMEASURED_LINK_FACTOR = 1.5
+ROUNDS_PER_PART, ROUNDS_PER_OUTPUT, ROUNDS_PER_RESULT = 135.0, 44.0, 175.0
+"""CPU of a worker to take a part off the bus, send an output on, store a result (`bench_handling.py`): 6, 2 and 8
+microseconds at a speed score of 21.8. Of one-line tasks that is more than the tasks."""
 ROUNDS = 20
 """Alternating least squares of two sets of effects: far more than are needed."""
 
@@ -50,23 +54,43 @@ class LinkCost:
     source: str
 
 
-def executions(app: App, table: ProfileTable, nodes: Sequence[str], now_s: float) -> dict[tuple[str, str], Cost]:
-    """By (task, node); a pair that is absent cannot run."""
-    found = {}
-    profiles = {}
+def executions(
+    app: App, table: ProfileTable, nodes: Sequence[str], now_s: float, *, is_stream: bool = True
+) -> dict[tuple[str, str], Cost]:
+    """By (task, node), handling included; a pair that is absent cannot run.
+
+    In a stream a node's quota is what counts: a few items may run faster than it allows, because it is enforced over
+    some milliseconds, but not item after item.
+    """
+    found, profiles = {}, {}
     for task in app.graph.order:
         for node in nodes:
             profile = table.execution_of(app, task, node)
             if profile is not None:
                 profiles[task, node] = profile
-                found[task, node] = _aged(profile, now_s - table.execution_said_s(app, task, node))
+                cost = _aged(profile, now_s - table.execution_said_s(app, task, node))
+                sustained_s = profile.cpu_s / min(1.0, table.profile_of(node).cores) if is_stream else 0.0
+                found[task, node] = Cost(max(cost.seconds, sustained_s), cost.source)
     speeds = {node: speed for node in nodes if (speed := table.speed_of(node)) is not None}
-    derived = _derived(profiles, speeds)
-    for task in app.graph.order:
-        for node in nodes:
-            if (task, node) not in found and (task, node) in derived and not table.failures(app, task, (node,)):
-                found[task, node] = Cost(derived[task, node], DERIVED)
-    return found
+    shares = {key: _cpu_share(profile) for key, profile in profiles.items()}
+    derived = _derived({key: cost.seconds for key, cost in found.items()}, shares, speeds)
+    for task, node in derived.keys() - found.keys():
+        if not table.failures(app, task, (node,)):
+            found[task, node] = Cost(derived[task, node], DERIVED)
+    rounds = {task: _handling_rounds(app, task, profiles) for task in app.graph.order}
+    return {
+        (task, node): Cost(cost.seconds + (rounds[task] / speeds[node] / 1e6 if node in speeds else 0.0), cost.source)
+        for (task, node), cost in sorted(found.items())
+    }
+
+
+def _handling_rounds(app: App, task: str, profiles: Mapping[tuple[str, str], ExecutionProfile]) -> float:
+    """What a worker does for an item beside calling the task, in rounds of the loop behind a node's speed score."""
+    parts = len(app.graph.parents(task)) if app.graph.is_join(task) else 1
+    own = [profile for (name, _), profile in sorted(profiles.items()) if name == task]
+    results = fmean(profile.outputs.get(HOME, 0.0) for profile in own) if own else 0.0
+    sent = fmean(sum(profile.outputs.values()) for profile in own) - results if own else 0.0
+    return ROUNDS_PER_PART * parts + ROUNDS_PER_OUTPUT * sent + ROUNDS_PER_RESULT * results
 
 
 def _widening(age_s: float, period_s: float) -> float:
@@ -82,7 +106,7 @@ def _aged(profile: ExecutionProfile, age_s: float) -> Cost:
 
 
 def _derived(
-    profiles: Mapping[tuple[str, str], ExecutionProfile], speeds: Mapping[str, float]
+    seconds: Mapping[tuple[str, str], float], shares: Mapping[tuple[str, str], float], speeds: Mapping[str, float]
 ) -> dict[tuple[str, str], float]:
     """Every task measured somewhere, on every node of known speed: ln t = task + node - share of CPU * ln speed.
 
@@ -90,8 +114,8 @@ def _derived(
     that mostly waits is not slower on a slow node, so the score counts as far as the task's time is CPU time.
     """
     known = {
-        (task, node): math.log(max(profile.median_s, 1e-9)) + _cpu_share(profile) * math.log(speeds[node])
-        for (task, node), profile in profiles.items()
+        (task, node): math.log(max(found_s, 1e-9)) + shares[task, node] * math.log(speeds[node])
+        for (task, node), found_s in seconds.items()
         if node in speeds
     }
     tasks, nodes = sorted({task for task, _ in known}), sorted(speeds)
@@ -103,9 +127,9 @@ def _derived(
             # As if one more task had been measured there, which the score explains: little evidence counts little.
             found = [known[key] - task_effect[key[0]] for key in known if key[1] == node]
             node_effect[node] = sum(found) / (len(found) + 1)
-    shares = {task: fmean(_cpu_share(profiles[key]) for key in known if key[0] == task) for task in tasks}
+    share = {task: fmean(shares[key] for key in known if key[0] == task) for task in tasks}
     return {
-        (task, node): math.exp(task_effect[task] + node_effect[node] - shares[task] * math.log(speeds[node]))
+        (task, node): math.exp(task_effect[task] + node_effect[node] - share[task] * math.log(speeds[node]))
         for task in tasks
         for node in nodes
     }
