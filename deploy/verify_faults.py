@@ -198,6 +198,7 @@ CARRIERS: dict[str, Callable[[Trial, Fault], Awaitable[None]]] = {
     "slow": verify_lines.slow,
     "lost-puback": _lost_puback,
     "lost-answers": verify_lines.lost_answers,
+    "lost-requests": verify_lines.lost_requests,
     "egress-full": verify_storage.egress_full,
     "ingress-full": verify_storage.ingress_full,
     "disk-full": verify_storage.disk_full,

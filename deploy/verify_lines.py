@@ -50,3 +50,11 @@ async def lost_answers(trial: Trial, fault: Fault) -> None:
     with weather(line, swallows_answers=True):
         await asyncio.sleep(0.3)
         line.cut()
+
+
+async def lost_requests(trial: Trial, fault: Fault) -> None:
+    """Heard of by nobody, and hearing everybody: it counts as gone, and comes back as the one it was."""
+    line = trial.proxies[fault.victim]
+    with weather(line, swallows_requests=True):
+        await asyncio.sleep(fault.lasts_s)
+        line.cut()

@@ -50,6 +50,7 @@ KINDS = (
     Kind("slow", "50 to 200 ms and 0.5 MB/s on the line of a node or the gateway", "lines", (1.0, 4.0)),
     Kind("lost-puback", "acknowledgements to the producer lost, the server killed before it tries again"),
     Kind("lost-answers", "what the server answers a node's workers is lost, then the connections end", "nodes"),
+    Kind("lost-requests", "what a node or the gateway sends is lost beyond its lease, then reset", "lines", (5.5, 7.0)),
     Kind("egress-full", "nobody reads results until the egress is full, then it is read", "", (1.0, 3.0)),
     Kind("ingress-full", "inputs faster than they are taken, until the ingress refuses"),
     Kind("disk-full", "the server's storage limit is reached, then there is room again", "", (1.0, 7.0)),
