@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, cast
 
 from mapper.service import MapperService
@@ -10,6 +11,7 @@ from runtime.app import App
 from runtime.bus import Bus
 from runtime.bus_errors import StoreTimeout
 from runtime.mapping import BY_HAND, TaskMapping
+from runtime.message import Record
 from tests.unit.mapper.test_table import APP, execution, profile
 
 
@@ -29,17 +31,21 @@ class FailingBus:
         return True
 
 
+def take(made: MapperService, subject: str, value: dict[str, Any]) -> None:
+    made._take(Record(subject, codec.encode_record(value), 1, time.time()))
+
+
 def mapper(bus: FailingBus, app: App, *nodes: str) -> MapperService:
     made = MapperService(cast(Bus, bus), "mapper-1", len(nodes))
-    made._on_app(["jupiter", "app", app.name], app.to_record())
+    take(made, subjects.app(app.name), app.to_record())
     for node in nodes:
-        made._on_node(["node", subjects.node_token(node)], profile(node).to_record())
-        made._on_execution([app.name, "a", subjects.node_token(node)], execution(node).to_record())
+        take(made, subjects.node_profile(node), profile(node).to_record())
+        take(made, subjects.execution_profile(app.name, "a", node), execution(node).to_record())
     return made
 
 
 def mapped(made: MapperService, **mapping: Any) -> None:
-    made._on_mapping(["jupiter", "mapping", APP.name], TaskMapping(digest="d", **mapping).to_record())
+    take(made, subjects.mapping(APP.name), TaskMapping(digest="d", **mapping).to_record())
 
 
 async def test_a_mapping_that_was_not_taken_is_published_again() -> None:

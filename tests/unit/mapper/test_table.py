@@ -81,5 +81,5 @@ def test_a_task_that_runs_nowhere_is_named_with_the_reasons() -> None:
         "on node2 it was not measured"
     )
     assert known.missing(APP, 1.0).executions == (("a", "node1"), ("a", "node2"))
-    known.execution(execution("home"))
+    known.execution(execution("home"), 1.0)
     assert costs.build(APP, known, 1.0).tasks[-1] == "a"
