@@ -85,7 +85,7 @@ async def test_a_mapping_follows_the_profiles_when_that_pays(own_bus: Bus, hasty
         await world.submit(app)
         first = await until(lambda: maps.get("chained"))
         assert set(first.assignment.values()) == {"node1", "node2"}
-        assert first.period_s == pytest.approx(0.1)
+        assert first.period_s == pytest.approx(0.1, rel=0.01)  # and what a worker does beside the task
         assert first.uncertain == {}
 
         slow = next(task for task, node in first.assignment.items() if node == "node2")
