@@ -36,11 +36,11 @@ async def carry_out(trial: Trial, fault: Fault) -> None:
 async def _failpoint(trial: Trial, fault: Fault) -> None:
     point = fault.kind.name.removeprefix("worker-").replace("-", "_")
     assert point in failpoints.POINTS
-    pid = trial.worker(fault.victim)
+    pids = trial.workers(fault.victim)
     order = trial.failpoints / fault.victim
     order.write_text(f"{point}:{fault.count}")
     try:
-        await trial.until(lambda: not _is_alive(pid), FIRE_S)
+        await trial.until(lambda: not all(_is_alive(pid) for pid in pids), FIRE_S)
     except TimeoutError:
         raise NotDoneError(f"{fault.victim} has not come to its {fault.count}. {point}") from None
     finally:

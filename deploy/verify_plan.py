@@ -127,7 +127,7 @@ def _drawn(
         number=number,
         kind=kind,
         victim=rng.choice(victims.get(kind.victims, [""])),
-        delay_s=rng.uniform(0.3, 1.2),
+        delay_s=rng.uniform(0.2, 0.8),
         lasts_s=rng.uniform(*kind.lasts_s),
         count=rng.randint(*kind.count),
         chance=rng.random(),

@@ -49,11 +49,16 @@ class Trial:
 
     def worker(self, task: str) -> int:
         """The process of a live worker of this task."""
+        return self.workers(task)[0]
+
+    def workers(self, task: str) -> list[int]:
+        """The processes of all of them; there is at least one."""
         edges = self.watch.picture.edges
-        for incarnation in () if edges is None else edges.workers.get(task, ()):
-            for pid in processes(incarnation):
-                return pid
-        raise NotDoneError(f"there is no live worker of {task}")
+        names = () if edges is None else edges.workers.get(task, ())
+        found = [pid for name in names for pid in processes(name)]
+        if not found:
+            raise NotDoneError(f"there is no live worker of {task}")
+        return found
 
     def component(self, name: str) -> int:
         """The process of a component of the launcher's."""

@@ -79,12 +79,15 @@ def no_absences(is_on: Callable[[], bool]) -> None:
 
 
 def short_keep(is_on: Callable[[], bool]) -> None:
-    """Results that were read leave the egress after seconds, not a minute: a full one is soon empty."""
+    """Results that were read leave the egress after ten seconds, not a minute: a full one is soon empty.
+
+    Not less: a producer that tries again after a restart must find its first try's result still there.
+    """
     from circe import purging
     from circe.purge import Purge
 
     purging.LOOK_S = 0.3
-    purging.Purge = functools.partial(Purge, 2.0)
+    purging.Purge = functools.partial(Purge, 10.0)
 
 
 def _apply(name: str) -> None:
