@@ -8,6 +8,8 @@ from runtime.streams import ConsumerSpec, StreamSpec
 
 ACK_WAIT_S = 3600.0
 """The gateway says what is to come again (it resets the consumer when it starts), so the server need not guess."""
+LETTER_WINDOW_S = 3600.0
+"""For so long the same failure is the same letter: an outage may lie between the letter and the report of it."""
 STATUS_LIFETIME_S = 15.0
 PROFILE_LIFETIME_S = 900.0
 RUN_KEY = "jupiter-run"
@@ -59,5 +61,6 @@ def app_streams(app: App, run: str) -> tuple[StreamSpec, ...]:
         subjects=(subjects.dead(name),),
         max_bytes=app.limits.dead_bytes,
         discard="new",
+        duplicate_window_s=LETTER_WINDOW_S,
     )
     return ingress, egress, dead
