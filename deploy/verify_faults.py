@@ -134,6 +134,12 @@ async def _down(trial: Trial, end: Callable[[EmbeddedServer], Awaitable[None]]) 
     await asyncio.sleep(0.3)
 
 
+async def _kill_everything(trial: Trial, fault: Fault) -> None:
+    for pid in trial.local.supervisor.pids().values():
+        trial.signal(pid, SIGKILL)
+    await _down(trial, lambda server: server.kill())
+
+
 async def _stop_server(trial: Trial, fault: Fault) -> None:
     trial.local.server.pause()
     try:
@@ -193,6 +199,7 @@ CARRIERS: dict[str, Callable[[Trial, Fault], Awaitable[None]]] = {
     "stop-server": _stop_server,
     "kill-server": _kill_server,
     "term-server": _term_server,
+    "kill-everything": _kill_everything,
     "cut": verify_lines.cut,
     "half-open": verify_lines.half_open,
     "slow": verify_lines.slow,
