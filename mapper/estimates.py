@@ -7,7 +7,7 @@ what was never measured is derived from what was. Nothing is ever 0 or infinite 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
@@ -31,8 +31,10 @@ LEAST_SPREAD_RATIO = 0.05
 """Of what was measured: so few runs may have hidden more."""
 UNMEASURED_LINK_FACTOR = 1.5
 ROUNDS_PER_PART, ROUNDS_PER_OUTPUT, ROUNDS_PER_RESULT = 135.0, 44.0, 175.0
-"""CPU of a worker to take a part off the bus, send an output on, store a result (`bench_handling.py`): 6, 2 and 8
-microseconds at a speed score of 21.8. Of one-line tasks that is more than the tasks."""
+ROUNDS_PER_BYTE_IN, ROUNDS_PER_BYTE_OUT = 0.028, 0.011
+"""CPU of a worker to take a part off the bus, to send an output on, to store a result, and for their bytes
+(`bench_handling.py`): at a speed score of 22, 6, 2 and 8 microseconds, and 1.3 and 0.5 nanoseconds a byte. Of one-line
+tasks that is more than the tasks."""
 ROUNDS = 20
 """Alternating least squares of two sets of effects: far more than are needed."""
 
@@ -88,9 +90,17 @@ def _handling_rounds(app: App, task: str, profiles: Mapping[tuple[str, str], Exe
     """What a worker does for an item beside calling the task, in rounds of the loop behind a node's speed score."""
     parts = len(app.graph.parents(task)) if app.graph.is_join(task) else 1
     own = [profile for (name, _), profile in sorted(profiles.items()) if name == task]
-    results = fmean(profile.outputs.get(HOME, 0.0) for profile in own) if own else 0.0
-    sent = fmean(sum(profile.outputs.values()) for profile in own) - results if own else 0.0
-    return ROUNDS_PER_PART * parts + ROUNDS_PER_OUTPUT * sent + ROUNDS_PER_RESULT * results
+    results = _mean(profile.outputs.get(HOME, 0.0) for profile in own)
+    sent = _mean(sum(profile.outputs.values()) for profile in own) - results
+    in_bytes = _mean(profile.input_bytes for profile in own)
+    out_bytes = _mean(sum(profile.output_bytes.values()) for profile in own)
+    rounds = ROUNDS_PER_PART * parts + ROUNDS_PER_OUTPUT * sent + ROUNDS_PER_RESULT * results
+    return rounds + ROUNDS_PER_BYTE_IN * in_bytes + ROUNDS_PER_BYTE_OUT * out_bytes
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return fmean(found) if found else 0.0
 
 
 def _widening(age_s: float, period_s: float) -> float:

@@ -1,16 +1,18 @@
 """What a worker does for an item beside calling the task: CPU per item of every worker of the example.
 
-    python tests/benchmarks/bench_handling.py [--items 20000]
+    python tests/benchmarks/bench_handling.py [--items 20000] [--words 8]
 
 Everything on one node, without a quota. The mapper adds this to what a task takes (`mapper.estimates`): a part taken
-off the bus, an output sent on, a result stored. `split` takes one part and sends two outputs, `count` and `length`
-send one, `merge` takes two parts, `summary` stores a result; the user's own code is in it and is printed beside it.
+off the bus, an output sent on, a result stored, and the bytes of the first two. `split` takes one part and sends two
+outputs, `count` and `length` send one, `merge` takes two parts, `summary` stores a result; the user's own code is in it
+and is printed beside it. With many words per line the bytes of `split`'s input and outputs are what counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
@@ -22,7 +24,6 @@ from runtime import codec, subjects
 from runtime.records import Beat
 from tests.integration.cluster import REPOSITORY, Results, cluster, worker_processes
 
-WARM_UP = 5_000
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -31,26 +32,30 @@ def cpu_s(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
-async def measure(items: int) -> None:
+async def measure(items: int, words: int) -> None:
     async with cluster(("home",)) as running:
         app = await running.submit(REPOSITORY / "app_specific_files" / "example")
         await running.map(app, dict.fromkeys(app.graph.tasks, "home"))
         results = Results()
         await running.bus.subscribe(subjects.egress(app.name), results.take)
-        lines = [f"{number} is a number and this is a line".encode() for number in range(items)]
-        await running.send(app, lines[:WARM_UP], "warm")
-        await results.wait_for(WARM_UP)
+        tail = " ".join(["word"] * (words - 1))
+        lines = [f"{number} {tail}".encode() for number in range(items)]
+        warm_up = items // 4
+        await running.send(app, lines[:warm_up], "warm")
+        await results.wait_for(warm_up)
         processes = {task: worker_processes(task, running.server.url) for task in app.graph.order}
         before = {task: sum(map(cpu_s, found)) for task, found in processes.items()}
         await running.send(app, lines)
-        await results.wait_for(WARM_UP + items)
+        await results.wait_for(warm_up + items)
         after = {task: sum(map(cpu_s, found)) for task, found in processes.items()}
         await asyncio.sleep(1.0)
         own = {}
         for record in await running.bus.snapshot(subjects.STATUS_STREAM, subjects.status(app.name, "*", "*")):
             beat = Beat.from_record(codec.decode_record(record.payload or b""))
             own[beat.task] = beat.latencies_s.get("p50", 0.0)
-    print(f"speed score {score(1.0):.1f}; microseconds of CPU per item")
+    sent = len(json.dumps(lines[-1].decode().split(), separators=(",", ":")))
+    print(f"speed score {score(1.0):.1f}; split takes {len(lines[-1])} B and sends {sent} B twice")
+    print("microseconds of CPU per item")
     for task in app.graph.order:
         print(f"{task:>10} {(after[task] - before[task]) / items * 1e6:7.1f}, its own code {own[task] * 1e6:6.1f}")
 
@@ -58,7 +63,9 @@ async def measure(items: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=20_000)
-    asyncio.run(measure(parser.parse_args().items))
+    parser.add_argument("--words", type=int, default=8, help="per line")
+    given = parser.parse_args()
+    asyncio.run(measure(given.items, given.words))
 
 
 if __name__ == "__main__":

@@ -77,6 +77,7 @@ def test_what_a_worker_does_beside_the_task_counts() -> None:
     handling = [exec_s(problem, task, "home") - 1e-6 for task in "ab"]
     # Each takes one part; one sends it on (to all its children, as the profiles here have it), and stores it too.
     each = estimates.ROUNDS_PER_PART + 8 * estimates.ROUNDS_PER_OUTPUT + estimates.ROUNDS_PER_RESULT
+    each += 100 * estimates.ROUNDS_PER_BYTE_IN + 900 * estimates.ROUNDS_PER_BYTE_OUT
     assert handling == pytest.approx([each / 20e6] * 2)
 
 
