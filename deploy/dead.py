@@ -14,6 +14,7 @@ from deploy.replaying import plan
 from runtime import subjects
 from runtime.bus import Bus
 from runtime.errors import UsageError
+from runtime.jetstream import of_stream
 from runtime.message import StoredMessage
 
 
@@ -64,7 +65,7 @@ async def replay(bus: Bus, app: str, entries: tuple[str, ...], task: str | None 
 
 
 async def _drop(bus: Bus, stream: str, sequence: int) -> None:
-    await bus.api(f"STREAM.MSG.DELETE.{stream}", {"seq": sequence, "no_erase": True})
+    await bus.api(of_stream("MSG.DELETE", stream), {"seq": sequence, "no_erase": True})
 
 
 def letter(message: StoredMessage) -> dict[str, Any]:

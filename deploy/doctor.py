@@ -12,6 +12,7 @@ from typing import Any
 from runtime import subjects
 from runtime.bus import connect
 from runtime.errors import JupiterError
+from runtime.jetstream import ACCOUNT
 from runtime.server import LOOPBACK, EmbeddedServer
 from runtime.server_checks import check_port_is_free, find_binary
 
@@ -70,7 +71,7 @@ async def _embedded() -> Finding:
     what = "embedded server"
     try:
         async with EmbeddedServer() as server, connect(server.url, name="doctor") as bus:
-            await bus.api("INFO")
+            await bus.api(ACCOUNT)
     except (JupiterError, OSError) as error:
         return Finding(what=what, state=BAD, found=str(error), remedy="see the end of its log above; is the disk full?")
     return Finding(what=what, state=OK, found="starts, with JetStream")
@@ -103,7 +104,7 @@ async def _running(url: str) -> list[Finding]:
     try:
         async with connect(url, name="doctor") as bus:
             found = [Finding(what=what, state=OK, found=f"messages up to {bus.link.max_payload_bytes >> 20} MiB")]
-            await bus.api("INFO", deadline_s=2.0)
+            await bus.api(ACCOUNT, deadline_s=2.0)
             found.append(Finding(what="JetStream there", state=OK, found="answers"))
             streams = (subjects.CONTROL_STREAM, subjects.PROFILE_STREAM, subjects.STATUS_STREAM)
             return found + [await _stream(stream, bus.stream_state) for stream in streams]

@@ -10,6 +10,7 @@ from runtime import service, subjects
 from runtime.bus import Bus, connect
 from runtime.bus_errors import STREAM_NOT_FOUND, ApiError, NoResponders
 from runtime.errors import JupiterError
+from runtime.jetstream import of_stream
 from runtime.service import Service
 
 ResultT = TypeVar("ResultT")
@@ -72,7 +73,7 @@ def connected(
 async def _check(bus: Bus, server: str) -> None:
     """A server alone is no Jupiter: say so, rather than wait for answers that nobody gives."""
     try:
-        await bus.api(f"STREAM.INFO.{subjects.CONTROL_STREAM}", deadline_s=CONNECT_S)
+        await bus.api(of_stream("INFO", subjects.CONTROL_STREAM), deadline_s=CONNECT_S)
     except NoResponders as error:
         raise JupiterError(f"the server at {server} has no JetStream; switch it on (nats-server -js)") from error
     except ApiError as error:

@@ -16,6 +16,7 @@ from typing import Any
 
 from runtime.bus_errors import BusFault, StoreRefused, StreamFull
 from runtime.bus_records import Records
+from runtime.jetstream import bucket_stream, chunk_subject, meta_subject
 from runtime.streams import StreamSpec
 
 CHUNK_BYTES = 512 << 10
@@ -32,11 +33,11 @@ class Objects(Records):
 
     async def ensure_bucket(self, bucket: str, max_bytes: int = -1, replicas: int = 1) -> None:
         """Create the bucket if there is none."""
-        if await self.stream_state(f"OBJ_{bucket}") is None:
-            subjects = (f"$O.{bucket}.C.>", f"$O.{bucket}.M.>")
+        if await self.stream_state(bucket_stream(bucket)) is None:
+            subjects = (chunk_subject(bucket, ">"), meta_subject(bucket, ">"))
             await self.ensure_stream(
                 StreamSpec(
-                    name=f"OBJ_{bucket}",
+                    name=bucket_stream(bucket),
                     subjects=subjects,
                     max_bytes=max_bytes,
                     replicas=replicas,
@@ -57,7 +58,7 @@ class Objects(Records):
             except (StreamFull, BusFault) as exc:
                 # Chunks are told apart by their order alone: after any doubt all of them are put again.
                 refused = isinstance(exc, StoreRefused) and not isinstance(exc, StreamFull)
-                await self.purge(f"OBJ_{bucket}", f"$O.{bucket}.C.{nuid}")
+                await self.purge(bucket_stream(bucket), chunk_subject(bucket, nuid))
                 if refused or attempt == ATTEMPTS - 1:
                     raise
         meta = {
@@ -72,7 +73,7 @@ class Objects(Records):
         }
         await self._put_meta(bucket, name, meta)
         if before is not None:
-            await self.purge(f"OBJ_{bucket}", f"$O.{bucket}.C.{before['nuid']}")
+            await self.purge(bucket_stream(bucket), chunk_subject(bucket, before["nuid"]))
         return digest.hexdigest()
 
     async def get_object(self, bucket: str, name: str) -> bytes | None:
@@ -91,21 +92,23 @@ class Objects(Records):
 
     async def delete_object(self, bucket: str, name: str) -> bool:
         """Delete with its bytes; False when there was none."""
-        if await self.stream_state(f"OBJ_{bucket}") is None:
+        if await self.stream_state(bucket_stream(bucket)) is None:
             return False
         meta = await self._meta(bucket, name)
         if meta is None:
             return False
         # A marker, as other clients write it: they see a deleted object, not a broken one.
         await self._put_meta(bucket, name, {**meta, "size": 0, "chunks": 0, "digest": "", "deleted": True})
-        await self.purge(f"OBJ_{bucket}", f"$O.{bucket}.C.{meta['nuid']}")
+        await self.purge(bucket_stream(bucket), chunk_subject(bucket, meta["nuid"]))
         return True
 
     async def object_names(self, bucket: str) -> list[str]:
         """What the bucket holds."""
-        if await self.stream_state(f"OBJ_{bucket}") is None:
+        if await self.stream_state(bucket_stream(bucket)) is None:
             return []
-        metas = [json.loads(m.payload) for m in await self.read_stream(f"OBJ_{bucket}", f"$O.{bucket}.M.>")]
+        metas = [
+            json.loads(m.payload) for m in await self.read_stream(bucket_stream(bucket), meta_subject(bucket, ">"))
+        ]
         return sorted(meta["name"] for meta in metas if not meta.get("deleted"))
 
     def _chunk_bytes(self) -> int:
@@ -118,7 +121,9 @@ class Objects(Records):
         for start in starts:
             if len(under_way) == CHUNKS_IN_FLIGHT:
                 await under_way.pop(0)
-            under_way.append(self.store(f"$O.{bucket}.C.{nuid}", payload[start : start + size_bytes], deadline_s=30.0))
+            under_way.append(
+                self.store(chunk_subject(bucket, nuid), payload[start : start + size_bytes], deadline_s=30.0)
+            )
         for future in under_way:
             await future
         return len(starts)
@@ -126,11 +131,11 @@ class Objects(Records):
     async def _read_chunks(self, bucket: str, meta: dict[str, Any]) -> bytes:
         if not meta.get("size"):
             return b""
-        messages = await self.read_stream(f"OBJ_{bucket}", f"$O.{bucket}.C.{meta['nuid']}")
+        messages = await self.read_stream(bucket_stream(bucket), chunk_subject(bucket, meta["nuid"]))
         return b"".join([message.payload for message in messages])
 
     async def _meta(self, bucket: str, name: str) -> dict[str, Any] | None:
-        message = await self.last_message(f"OBJ_{bucket}", _meta_subject(bucket, name))
+        message = await self.last_message(bucket_stream(bucket), _meta_subject(bucket, name))
         if message is None or not message.payload:
             return None
         meta: dict[str, Any] = json.loads(message.payload)
@@ -142,4 +147,4 @@ class Objects(Records):
 
 
 def _meta_subject(bucket: str, name: str) -> str:
-    return f"$O.{bucket}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
+    return meta_subject(bucket, base64.urlsafe_b64encode(name.encode()).decode())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from runtime.bus_errors import NoResponders, RequestTimeout
 from runtime.bus_streams import Streams, stored_message
 from runtime.following import Follow
+from runtime.jetstream import API, direct_get
 from runtime.message import Message, Record, StoredMessage
 
 PAGE_MESSAGES = 256
@@ -93,7 +94,7 @@ class Records(Streams):
             if int(message.headers.get("Nats-Last-Sequence", "0")) == previous:
                 page.append(stored_message(message))
 
-        subject = f"$JS.API.DIRECT.GET.{stream}"
+        subject = API + direct_get(stream)
         last = await self.request_many(subject, json.dumps(body).encode(), collect, PAGE_TIMEOUT_S)
         if last.status == 503:
             raise NoResponders(f"nobody serves stream {stream}")

@@ -1,7 +1,7 @@
 """Streams and consumers on the bus: made, read, purged and pulled from.
 
-Management calls are JSON requests to `$JS.API`. Each is idempotent, so each is repeated while the server does not
-answer or is not ready, until its deadline.
+Management calls are JSON requests, named in `runtime.jetstream`. Each is idempotent, so each is repeated while the
+server does not answer or is not ready, until its deadline.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from runtime.bus_errors import (
     WriteBufferFull,
 )
 from runtime.bus_store import BACK_OFF_FIRST_S, BACK_OFF_MOST_S, Stores
+from runtime.jetstream import API, direct_get, of_consumer, of_stream
 from runtime.message import Delivery, Message, StoredMessage, parse_headers
 from runtime.pulling import Pull
 from runtime.streams import ConsumerSpec, ConsumerState, StreamSpec, StreamState, changes, parse_time_s
@@ -44,7 +45,7 @@ class Streams(Stores):
         back_off_s = BACK_OFF_FIRST_S
         while True:
             try:
-                answer = await self.request(f"$JS.API.{name}", payload, min(API_ATTEMPT_S, deadline_s))
+                answer = await self.request(API + name, payload, min(API_ATTEMPT_S, deadline_s))
                 fields: dict[str, Any] = json.loads(answer.payload)
                 error = fields.get("error")
                 if error is None:
@@ -63,16 +64,16 @@ class Streams(Stores):
         wanted = spec.to_config()
         while True:
             try:
-                info = await self.api(f"STREAM.INFO.{spec.name}")
+                info = await self.api(of_stream("INFO", spec.name))
                 updated = changes(info["config"], wanted)
                 if updated is not None:
-                    info = await self.api(f"STREAM.UPDATE.{spec.name}", updated)
+                    info = await self.api(of_stream("UPDATE", spec.name), updated)
                 break
             except ApiError as exc:
                 if exc.code != STREAM_NOT_FOUND:
                     raise
             try:
-                info = await self.api(f"STREAM.CREATE.{spec.name}", wanted)
+                info = await self.api(of_stream("CREATE", spec.name), wanted)
                 break
             except ApiError as exc:
                 if exc.code != STREAM_NAME_IN_USE:
@@ -83,11 +84,11 @@ class Streams(Stores):
 
     async def delete_stream(self, name: str) -> bool:
         """Delete with all it holds; False when there was none."""
-        return await self._unless_missing(f"STREAM.DELETE.{name}") is not None
+        return await self._unless_missing(of_stream("DELETE", name)) is not None
 
     async def stream_state(self, name: str) -> StreamState | None:
         """None when there is no such stream."""
-        info = await self._unless_missing(f"STREAM.INFO.{name}")
+        info = await self._unless_missing(of_stream("INFO", name))
         return None if info is None else StreamState.read(info)
 
     async def ensure_consumer(
@@ -111,19 +112,17 @@ class Streams(Stores):
 
     async def _ensure_consumer(self, stream: str, spec: ConsumerSpec) -> ConsumerState:
         # Without an action the server creates or updates; with a filter the subject must name it.
-        name = f"CONSUMER.CREATE.{stream}.{spec.name}"
-        if spec.filter_subject:
-            name += f".{spec.filter_subject}"
+        name = of_consumer("CREATE", stream, spec.name, spec.filter_subject)
         body = {"stream_name": stream, "config": spec.to_config()}
         return ConsumerState.read(await self.api(name, body))
 
     async def delete_consumer(self, stream: str, name: str) -> bool:
         """False when there was none."""
-        return await self._unless_missing(f"CONSUMER.DELETE.{stream}.{name}") is not None
+        return await self._unless_missing(of_consumer("DELETE", stream, name)) is not None
 
     async def consumer_state(self, stream: str, name: str) -> ConsumerState | None:
         """None when there is no such consumer."""
-        info = await self._unless_missing(f"CONSUMER.INFO.{stream}.{name}")
+        info = await self._unless_missing(of_consumer("INFO", stream, name))
         return None if info is None else ConsumerState.read(info)
 
     async def purge(self, stream: str, subject: str | None = None, up_to_sequence: int | None = None) -> int:
@@ -133,7 +132,7 @@ class Streams(Stores):
             body["filter"] = subject
         if up_to_sequence is not None:
             body["seq"] = up_to_sequence + 1
-        return int((await self.api(f"STREAM.PURGE.{stream}", body)).get("purged", 0))
+        return int((await self.api(of_stream("PURGE", stream), body)).get("purged", 0))
 
     async def get_message(self, stream: str, sequence: int) -> StoredMessage | None:
         """The message at a sequence, read from the leader; None when it is not there any more."""
@@ -149,7 +148,7 @@ class Streams(Stores):
         back_off_s = BACK_OFF_FIRST_S
         while True:
             try:
-                answer = await self.request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", API_ATTEMPT_S)
+                answer = await self.request(API + direct_get(stream, subject), b"", API_ATTEMPT_S)
                 return stored_message(answer) if STORED_HEADER in answer.headers else None
             except (NoResponders, RequestTimeout, WriteBufferFull) as exc:
                 if isinstance(exc, NoResponders) and await self.stream_state(stream) is None:
@@ -161,7 +160,7 @@ class Streams(Stores):
 
     async def reset_consumer(self, stream: str, name: str) -> ConsumerState:
         """Deliver again, at once, everything that was delivered and not acknowledged."""
-        return ConsumerState.read(await self.api(f"CONSUMER.RESET.{stream}.{name}", {}))
+        return ConsumerState.read(await self.api(of_consumer("RESET", stream, name), {}))
 
     async def pull(
         self,
@@ -186,7 +185,7 @@ class Streams(Stores):
 
     async def _get(self, stream: str, body: dict[str, Any]) -> StoredMessage | None:
         try:
-            message = (await self.api(f"STREAM.MSG.GET.{stream}", body))["message"]
+            message = (await self.api(of_stream("MSG.GET", stream), body))["message"]
         except ApiError as exc:
             if exc.code == MESSAGE_NOT_FOUND:
                 return None

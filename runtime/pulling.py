@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from runtime.jetstream import API, of_consumer
 from runtime.message import Delivery, Message, text
 from runtime.pull import PullState
 
@@ -28,7 +29,7 @@ class Pull:
         expires_s: float,
     ) -> None:
         self._core = core
-        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._next = API + of_consumer("MSG.NEXT", stream, consumer)
         self._handler = handler
         self._heartbeat_s = heartbeat_s
         self._expires_s = expires_s
