@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 from zlib import crc32
@@ -66,6 +67,22 @@ def address(item_id: str, outputs: Sequence[Output], children: Sequence[str], *,
             reason = NOT_CHOSEN if payload_or_none is None else ""
             addressed.append(Addressed(child, found, payload_or_none, reason))
     return addressed
+
+
+def heard_ids(item_id: str, outputs: Sequence[Output], children: Sequence[str], *, one_to_one: bool) -> list[str]:
+    """The id of every output, as its child knows it (the first child, of one that goes to all)."""
+    to_all, to_child, ids = 0, Counter[str](), []
+    for output in outputs:
+        if output.returned or one_to_one:
+            ids.append(item_id)
+            continue
+        if output.to is None:
+            to_all += 1
+        else:
+            to_child[output.to] += 1
+        child = output.to or (children[0] if children else "")
+        ids.append(output_id(item_id, to_all + to_child[child]))
+    return ids
 
 
 def _ids(item_id: str, outputs: Sequence[Output], child: str, one_to_one: bool) -> dict[str, bytes]:

@@ -71,7 +71,7 @@ class Worker:
             on_stored=self._stored,
             on_refused=self._refused,
         )
-        self._tap = Tap(bus, app.name, options.task)
+        self.tap = Tap(bus, app.name, app.graph, options.task, options.incarnation)
         own = codec.CODECS[app.codec]
         call = Call(user_task, context, own, codec.CODECS[self._task.input_codec or app.codec], self._task.route)
         self._attempts = Attempts(call, self._task, slots, on_done=self._take_done, on_given_up=self._bury)
@@ -157,7 +157,7 @@ class Worker:
                 self._attempts.reject(job, self._branch_fault(error))
                 continue
             self._attempts.forget(job)
-            self._tap.offer([(job.item_id, output.payload) for output in outputs])
+            self.tap.offer(job, outputs)
         owed = [result for result in results if self._is_owed(result)]
         if owed:
             self._egress.store(owed)
@@ -230,7 +230,7 @@ class Worker:
         if self._lines is not None:
             self._lines.say_left_out()
             printed = self._lines.left_out
-        shells = {"errors": self._attempts.errors, "tap.left_out": self._tap.left_out, "print.left_out": printed}
+        shells = {"errors": self._attempts.errors, "tap.left_out": self.tap.left_out, "print.left_out": printed}
         return {**self.flow.counts, **shells}
 
     async def drain(self) -> None:
@@ -244,5 +244,5 @@ class Worker:
 
     async def close(self) -> None:
         await self._attempts.close()
-        await self._tap.close()
+        self.tap.close()
         await self._egress.close()

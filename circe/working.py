@@ -74,6 +74,7 @@ async def _work(
     try:
         await bus.subscribe(subjects.inbox(app.name, task.name, options.incarnation), worker.on_frame)
         await bus.subscribe(subjects.credit(app.name, options.incarnation), worker.on_control)
+        await worker.tap.start()
         on_edges = taking(EdgeRecord.from_record, worker.on_edges)
         async with bus.follow(subjects.CONTROL_STREAM, subjects.edges(app.name), on_edges):
             await _live(service, worker)

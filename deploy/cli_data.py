@@ -64,10 +64,10 @@ def tail(
 ) -> None:
     """Show results, or a task's outputs, as they come, a JSON line each; reads beside everybody else. Ctrl-C ends it.
 
-    seq is the input's sequence in the ingress. Outputs of a task are what its tap lets through: never so much that
-    the pipeline would wait.
+    seq is the input's sequence in the ingress. A task's outputs are all that come from when it says that it listens,
+    but never so much that the pipeline would wait: at the end it says how many were left out.
     """
-    from deploy import tailing
+    from deploy import listening, tailing
     from deploy.dead import check_task
     from deploy.submit import find_app
     from runtime.errors import UsageError
@@ -78,16 +78,21 @@ def tail(
     if task is not None and from_start:
         raise UsageError("--from-start is of results: what tasks give one another is not kept")
 
+    def say() -> None:
+        typer.echo(f"tailing {name}{f', task {task}' if task else ''}; Ctrl-C ends it", err=True)
+
     async def work(bus: Bus, _: asyncio.Event) -> None:
         app = await find_app(bus, name)
-        check_task((*app.graph.tasks, *(source.name for source in app.sources)), task)
-        typer.echo(f"tailing {name}{f', task {task}' if task else ''}; Ctrl-C ends it", err=True)
+        sources = {source.name for source in app.sources}
+        check_task((*app.graph.tasks, *sources), task)
         if task is None:
-            await tailing.results(bus, app, count, from_start=from_start)
+            await tailing.results(bus, app, count, say, from_start=from_start)
         elif log:
-            await tailing.logs(bus, app, task, count)
+            await tailing.logs(bus, app, task, count, say)
+        elif task in sources:
+            raise UsageError(f"{task} is a source, what it emits are inputs: tail what it feeds, or --log")
         else:
-            await tailing.outputs(bus, app, task, count)
+            await listening.outputs(bus, app, task, count, say)
 
     ask(server, work, is_endless=True)
 

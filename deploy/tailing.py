@@ -15,6 +15,8 @@ from runtime.errors import JupiterError
 from runtime.message import Message
 
 QUEUED = 10_000
+QUEUED_BYTES = 64 << 20
+"""What may wait for a slow reader of ours."""
 
 
 class Tail:
@@ -24,14 +26,21 @@ class Tail:
         self._line = line
         self._count = count
         self._queue: asyncio.Queue[Message] = asyncio.Queue(QUEUED)
+        self._queued_bytes = 0
         self.left_out = 0
 
     def take(self, message: Message) -> None:
         """Called by the bus."""
-        try:
-            self._queue.put_nowait(message)
-        except asyncio.QueueFull:
+        if self._queue.full() or self._queued_bytes > QUEUED_BYTES:
             self.left_out += 1
+            return
+        self._queued_bytes += len(message.payload)
+        self._queue.put_nowait(message)
+
+    @property
+    def missed(self) -> int:
+        """What was left out, and what still waits although nobody will write it any more."""
+        return self.left_out + (0 if self._count == 0 else self._queue.qsize())
 
     async def write(self) -> None:
         """Until `count` lines are written, else for ever."""
@@ -39,6 +48,7 @@ class Tail:
             messages = [await self._queue.get()]
             while not self._queue.empty() and (self._count is None or len(messages) < self._count):
                 messages.append(self._queue.get_nowait())
+            self._queued_bytes -= sum(len(message.payload) for message in messages)
             await asyncio.to_thread(_write, b"".join([self._line(message) for message in messages]))
             if self._count is not None:
                 self._count -= len(messages)
@@ -49,7 +59,7 @@ def _write(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-async def results(bus: Bus, app: App, count: int | None, *, from_start: bool) -> None:
+async def results(bus: Bus, app: App, count: int | None, on_listening: Callable[[], None], *, from_start: bool) -> None:
     """The application's results: from now on, or also those that the egress still holds."""
     prefix = len(subjects.egress(app.name, "", "")) - 1
     decode = CODECS[app.codec].decode
@@ -57,13 +67,13 @@ async def results(bus: Bus, app: App, count: int | None, *, from_start: bool) ->
 
     def line(subject_rest: str, sequence: str | None, payload: bytes) -> bytes:
         task, _, item_id = subject_rest.partition(".")
-        position = int(sequence) if sequence and sequence.isdigit() else None
-        return values.line(item_id, position, task, values.text(payload, decode))
+        return values.line(item_id, values.position(sequence), task, values.text(payload, decode))
 
     tail = Tail(lambda m: line(m.subject[prefix:], m.headers.get(subjects.INPUT_HEADER), m.payload), count)
     if not from_start:
         await bus.subscribe(subjects.egress(app.name), tail.take)
-        await _write_until_done(tail)
+        on_listening()
+        await write_until_done(tail)
         return
     # From the stream alone: what is stored while we read comes with the next page, in order and once.
     stream, subject = subjects.egress_stream(app.name), subjects.put(app.name, "*", ">")
@@ -71,6 +81,7 @@ async def results(bus: Bus, app: App, count: int | None, *, from_start: bool) ->
     sequence = 1
     news = asyncio.Event()
     await bus.subscribe(subjects.egress(app.name), lambda _: news.set())
+    on_listening()
     while count is None or written < count:
         news.clear()
         page = await bus.read_page(stream, subject, sequence)
@@ -84,34 +95,21 @@ async def results(bus: Bus, app: App, count: int | None, *, from_start: bool) ->
             await news.wait()
 
 
-async def outputs(bus: Bus, app: App, task: str, count: int | None) -> None:
-    """What a task gives to its children, as far as its tap lets it through."""
-    decode = CODECS[app.codec].decode
-
-    def line(message: Message) -> bytes:
-        item_id = message.headers.get(subjects.ID_HEADER, "")
-        return values.line(item_id, None, task, values.text(message.payload, decode))
-
-    tail = Tail(line, count)
-    await bus.subscribe(subjects.tap(app.name, task), tail.take)
-    await _write_until_done(tail)
-
-
-async def logs(bus: Bus, app: App, task: str, count: int | None) -> None:
+async def logs(bus: Bus, app: App, task: str, count: int | None, on_listening: Callable[[], None]) -> None:
     """What a task prints and logs."""
     tail = Tail(lambda message: message.payload.rstrip(b"\n") + b"\n", count)
     await bus.subscribe(subjects.log(app.name, task), tail.take)
-    await _write_until_done(tail)
+    on_listening()
+    await write_until_done(tail)
 
 
-async def _write_until_done(tail: Tail) -> None:
+async def write_until_done(tail: Tail) -> None:
+    """And at the end say what was missed."""
     try:
         await tail.write()
     finally:
-        if tail.left_out:
-            sys.stderr.write(
-                f"jupiter: left out {tail.left_out:,} lines: they came faster than they could be written\n"
-            )
+        if tail.missed:
+            sys.stderr.write(f"jupiter: left out {tail.missed:,}: they came faster than they could be passed on\n")
 
 
 def check_count(count: int | None) -> None:

@@ -25,6 +25,11 @@ def line(item_id: str, position: int | None, task: str, value: str) -> bytes:
     return f'{{"id":{encode_basestring(item_id)},"seq":{place},"task":"{task}","value":{value}}}\n'.encode()
 
 
+def position(header: str | None) -> int | None:
+    """The input's sequence, as a result or a tap's output carries it."""
+    return int(header) if header and header.isdecimal() else None
+
+
 def _dump(value: object) -> str:
     dumped = _encode(value)
     # Half a surrogate pair has no UTF-8 form: written as an escape it is still JSON.

@@ -122,6 +122,10 @@ class _Client(Client):
     def is_up(self) -> bool:
         return self._status == Client.CONNECTED
 
+    @property
+    def unsent_bytes(self) -> int:
+        return self._pending_data_size + self._tcp.unsent_bytes
+
     def write(self, data: bytes) -> bool:
         size_bytes = self._pending_data_size + len(data)
         if size_bytes > self._write_bound_bytes:

@@ -27,6 +27,8 @@ INPUT_HEADER = "Jupiter-Input"
 """On results and dead letters: the sequence in the ingress of the input they descend from."""
 ID_HEADER = "Jupiter-Id"
 """On what a tap gives: the item's id."""
+TAP_HEADER = "Jupiter-Tap"
+"""On what a tap gives: the worker's incarnation, a space, and the output's number there, from 1."""
 REPLAY_HEADER = "Jupiter-Replay"
 """On an input that enters again because of dead letters: which input it was (`circe.replay`)."""
 MESSAGE_ID_HEADER = "Nats-Msg-Id"
@@ -107,6 +109,11 @@ def egress(app_name: str, task: str = "*", item_id: str = ">") -> str:
 
 def tap(app_name: str, task: str) -> str:
     return f"jupiter.{app_name}.task.{task}.out"
+
+
+def listener(app_name: str, task: str) -> str:
+    """Where somebody who listens to a tap asks for all that comes."""
+    return f"jupiter.{app_name}.task.{task}.tap"
 
 
 def log(app_name: str, task: str) -> str:

@@ -1,0 +1,73 @@
+"""`jupiter tail APP TASK` on a pipeline that works: all that comes, or the number of what was left out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime import subjects
+from tests.acceptance.command import Place, Running, application
+from tests.integration.cluster import Results, cluster
+from tests.integration.test_diamond import until_nothing_is_in_flight
+
+ITEMS = 3000
+LARGE_BYTES = 20_000
+
+pytestmark = pytest.mark.timeout(120)
+
+
+async def lines(tail: Running, count: int) -> list[dict[str, Any]]:
+    return [json.loads(await tail.line()) for _ in range(count)]
+
+
+async def test_a_listener_in_the_middle_misses_nothing_and_a_slow_one_holds_nobody_up(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    folder = application(
+        tmp_path / "echo", "- {name: echo, base_script: echo.py, children: [home]}",
+        before="codec: text", echo="def process(item, ctx):\n    yield item\n",
+    )  # fmt: skip
+    async with cluster() as running:
+        app = await running.submit(folder)
+        results = Results()
+        await running.bus.subscribe(subjects.egress(app.name), results.take)
+        await running.map(app, {"echo": "node1"})
+        command = ("tail", "echo", "echo", "--server", running.server.url)
+        before = asyncio.create_task(running.send(app, [b"before"] * ITEMS, "before"))
+        await results.wait_for(1)
+        async with place.started(*command) as tail:
+            await tail.says("Ctrl-C ends it")
+            await before
+            await running.send(app, [f"after {number}".encode() for number in range(ITEMS)], "after")
+            await results.wait_for(2 * ITEMS)
+            await running.kill("echo")
+            await running.send(app, [f"killed {number}".encode() for number in range(ITEMS)], "killed")
+            heard: dict[str, dict[str, Any]] = {}
+            async with asyncio.timeout(30.0):
+                while len([each for each in heard if each != "before"]) < 2 * ITEMS:
+                    (line,) = await lines(tail, 1)
+                    heard[line["value"]] = line
+            assert heard["after 0"]["id"].endswith(".1") and heard["after 0"]["seq"] == ITEMS + 1
+            tail.process.send_signal(signal.SIGINT)
+            assert await tail.ended() == 0
+            assert not [said for said in tail.said if "left out" in said]
+
+        await results.wait_for(3 * ITEMS)
+        await until_nothing_is_in_flight(running, app)  # what the kill had made to come twice
+        async with place.started(*command) as tail:  # nobody reads what it writes
+            await tail.says("Ctrl-C ends it")
+            await running.send(app, [bytes([97]) * LARGE_BYTES] * 2 * ITEMS, "large")
+            await results.wait_for(5 * ITEMS, timeout_s=30.0)
+            tail.process.send_signal(signal.SIGINT)
+            assert tail.process.stdout is not None
+            written = (await asyncio.wait_for(tail.process.stdout.read(), 30.0)).count(b"\n")
+            assert await tail.ended() == 0
+            said = re.search(r"left out ([0-9,]+)", "\n".join(tail.said))
+            assert said is not None, tail.said
+            assert written > 0 and written + int(said[1].replace(",", "")) == 2 * ITEMS
+        assert results.twice() == []
