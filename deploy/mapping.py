@@ -20,11 +20,11 @@ from mapper.problem import Problem, ProblemError
 from mapper.records import WANTED, Records
 from mapper.result import MappingResult, Objective
 from mapper.schedule import Schedule, evaluate
-from mapper.table import NODE_LEASE_S
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.errors import JupiterError, UsageError
 from runtime.mapping import TaskMapping
+from runtime.profiles import NODE_LEASE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,13 @@ what was never measured is derived from what was. Nothing is ever 0 or infinite 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
 from mapper.table import ProfileTable
+from runtime import handling
 from runtime.app import App
-from runtime.network import HOME
 from runtime.profiles import ExecutionProfile, LinkEstimate
 
 MEASURED, LIVE, STALE, DERIVED = "measured", "live", "stale", "derived"
@@ -30,11 +30,6 @@ SIGMA_PER_MAD = 1.4826
 LEAST_SPREAD_RATIO = 0.05
 """Of what was measured: so few runs may have hidden more."""
 UNMEASURED_LINK_FACTOR = 1.5
-ROUNDS_PER_PART, ROUNDS_PER_OUTPUT, ROUNDS_PER_RESULT = 135.0, 44.0, 175.0
-ROUNDS_PER_BYTE_IN, ROUNDS_PER_BYTE_OUT = 0.028, 0.011
-"""CPU of a worker to take a part off the bus, to send an output on, to store a result, and for their bytes
-(`bench_handling.py`): at a speed score of 22, 6, 2 and 8 microseconds, and 1.3 and 0.5 nanoseconds a byte. Of one-line
-tasks that is more than the tasks."""
 ROUNDS = 20
 """Alternating least squares of two sets of effects: far more than are needed."""
 
@@ -59,11 +54,7 @@ class LinkCost:
 def executions(
     app: App, table: ProfileTable, nodes: Sequence[str], now_s: float, *, is_stream: bool = True
 ) -> dict[tuple[str, str], Cost]:
-    """By (task, node), handling included; a pair that is absent cannot run.
-
-    In a stream a node's quota is what counts: a few items may run faster than it allows, because it is enforced over
-    some milliseconds, but not item after item.
-    """
+    """By (task, node), handling included; a pair that is absent cannot run."""
     found, profiles = {}, {}
     for task in app.graph.order:
         for node in nodes:
@@ -71,7 +62,7 @@ def executions(
             if profile is not None:
                 profiles[task, node] = profile
                 cost = _aged(profile, now_s - table.execution_said_s(app, task, node))
-                sustained_s = profile.cpu_s / min(1.0, table.profile_of(node).cores) if is_stream else 0.0
+                sustained_s = handling.sustained_s(profile, table.profile_of(node).cores) if is_stream else 0.0
                 found[task, node] = Cost(max(cost.seconds, sustained_s), cost.source)
     speeds = {node: speed for node in nodes if (speed := table.speed_of(node)) is not None}
     shares = {key: _cpu_share(profile) for key, profile in profiles.items()}
@@ -81,25 +72,16 @@ def executions(
             found[task, node] = Cost(derived[task, node], DERIVED)
     rounds = {task: _handling_rounds(app, task, profiles) for task in app.graph.order}
     return {
-        (task, node): Cost(cost.seconds + (rounds[task] / speeds[node] / 1e6 if node in speeds else 0.0), cost.source)
+        (task, node): Cost(
+            cost.seconds + (handling.rounds_s(rounds[task], speeds[node]) if node in speeds else 0.0), cost.source
+        )
         for (task, node), cost in sorted(found.items())
     }
 
 
 def _handling_rounds(app: App, task: str, profiles: Mapping[tuple[str, str], ExecutionProfile]) -> float:
-    """What a worker does for an item beside calling the task, in rounds of the loop behind a node's speed score."""
-    parts = len(app.graph.parents(task)) if app.graph.is_join(task) else 1
-    own = [profile for (name, _), profile in sorted(profiles.items()) if name == task]
-    results = _mean(profile.outputs.get(HOME, 0.0) for profile in own)
-    sent = _mean(sum(profile.outputs.values()) for profile in own) - results
-    in_bytes = _mean(profile.input_bytes for profile in own)
-    out_bytes = _mean(sum(profile.output_bytes.values()) for profile in own)
-    rounds = ROUNDS_PER_PART * parts + ROUNDS_PER_OUTPUT * sent + ROUNDS_PER_RESULT * results
-    return rounds + ROUNDS_PER_BYTE_IN * in_bytes + ROUNDS_PER_BYTE_OUT * out_bytes
-
-
-def _mean(values: Iterable[float]) -> float:
-    found = list(values)
+    """The mean over the nodes that measured it: what a task sends does not depend on where it runs."""
+    found = [handling.rounds(app, profile) for (name, _), profile in sorted(profiles.items()) if name == task]
     return fmean(found) if found else 0.0
 
 

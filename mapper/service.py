@@ -109,7 +109,7 @@ class MapperService:
         now_s = self._loop.time()
         table, current = self._records.table, self._records.mappings.get(app.name)
         nodes = table.candidates(app, now_s)
-        if current is not None and not self._is_outdated(app, current, nodes):
+        if current is not None and not current.is_outdated(app, nodes):
             await self._reconsider(app, current, nodes)
             return ""
         # A node that is gone leaves tasks without a place: no time to wait for others to settle.
@@ -129,13 +129,6 @@ class MapperService:
     def _is_complete(self, now_s: float) -> bool:
         """Everybody who is expected is there."""
         return 0 < self._expected_nodes <= len(self._records.table.alive(now_s))
-
-    def _is_outdated(self, app: App, current: TaskMapping, nodes: tuple[str, ...]) -> bool:
-        if not set(app.graph.tasks) <= set(current.assignment):
-            return True
-        if current.algorithm == BY_HAND:
-            return False
-        return current.digest != app.digest or not set(current.assignment.values()) <= set(nodes)
 
     def _state(self, app: App) -> Stated:
         records = self._records

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 
 from runtime.app import App
 from runtime.hearing import Hearing
-from runtime.network import HOME
-from runtime.profiles import ExecutionProfile, LinkEstimate, LinkRow, NodeProfile
+from runtime.network import HOME, home_first
+from runtime.profiles import NODE_LEASE_S, ExecutionProfile, LinkEstimate, LinkRow, NodeProfile
 
-NODE_LEASE_S = 6.0
-"""A node whose profile (published every two seconds) is older counts as gone."""
 PAUSE_S = NODE_LEASE_S / 2
 """When no node at all is heard for this long it is we who are cut off."""
 PATIENCE_S = 20.0
@@ -106,7 +104,7 @@ class ProfileTable:
     def alive(self, now_s: float) -> tuple[str, ...]:
         """Nodes that gave a sign of life lately, sorted; `home` first."""
         names = self._nodes.keys() - self._hearing.silent(now_s)
-        return tuple(sorted(names, key=lambda name: (name != HOME, name)))
+        return home_first(names)
 
     def profile_of(self, node: str) -> NodeProfile:
         return self._nodes[node].profile
@@ -134,11 +132,7 @@ class ProfileTable:
 
     def candidates(self, app: App, now_s: float) -> tuple[str, ...]:
         """Nodes that the application's tasks may be placed on."""
-        alive = self.alive(now_s)
-        if not app.node_map:
-            return alive
-        allowed = {name for key, host in app.node_map.items() if key != HOME for name in (key, host)}
-        return tuple(node for node in alive if node in allowed)
+        return tuple(node for node in self.alive(now_s) if app.allows(node))
 
     def missing(self, app: App, now_s: float, expected_nodes: int = 0) -> Missing:
         """What has yet to be measured. A node that takes too long is mapped as far as it is known."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from runtime.graph import Task, TaskGraph
 from runtime.mapper_options import DEFAULT_MAPPER, MapperOptions
+from runtime.network import HOME
 
 MEBI = 1 << 20
 
@@ -64,6 +65,11 @@ class App:
         """Tasks that only sources feed, in declaration order."""
         children = {child for source in self.sources for child in source.children}
         return tuple(task for task in self.graph.tasks if task in children and task not in self.graph.entries)
+
+    def allows(self, node: str) -> bool:
+        """Whether the application's tasks may be placed on a node of that name."""
+        hosts = {name for key, host in self.node_map.items() if key != HOME for name in (key, host)}
+        return not self.node_map or node in hosts
 
     def with_digest(self, digest: str) -> App:
         """The same application, naming the bundle it was packed into."""

@@ -6,9 +6,11 @@ The epoch of a mapping is the stream sequence of its record: it grows by itself,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from runtime.app import App
 
 BY_HAND = "given"
 """The algorithm of a mapping somebody put there ready-made; the mapper leaves it alone."""
@@ -32,6 +34,17 @@ class TaskMapping:
     why: str = ""
     uncertain: Mapping[str, str] = field(default_factory=dict)
     """What the predictions rest on that was not simply measured: `task@node` or `node>node` to where it comes from."""
+
+    def is_outdated(self, app: App, nodes: Collection[str]) -> bool:
+        """Whether the application needs another: a task, its version or a node is not the mapping's any more.
+
+        One that was put there by hand only has to name every task: its nodes are its author's concern.
+        """
+        if not set(app.graph.tasks) <= set(self.assignment):
+            return True
+        if self.algorithm == BY_HAND:
+            return False
+        return self.digest != app.digest or not set(self.assignment.values()) <= set(nodes)
 
     def to_record(self) -> dict[str, Any]:
         record = asdict(self)

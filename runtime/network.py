@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 HOME = "home"
 """The node where inputs enter and results return; also the child that makes a task's output a result."""
+
+
+def home_first(nodes: Iterable[str]) -> tuple[str, ...]:
+    """The order in which nodes are looked at: of equal ones the first is taken."""
+    return tuple(sorted(nodes, key=lambda name: (name != HOME, name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,9 @@ from typing import Any
 
 from runtime.network import Link
 
+NODE_LEASE_S = 6.0
+"""A node whose profile (published every two seconds) is older counts as gone."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeProfile:

@@ -8,6 +8,7 @@ from mapper import costs, estimates
 from mapper.problem import Problem
 from mapper.registry import solve
 from mapper.usage import Activity
+from runtime import handling
 from runtime.errors import UsageError
 from runtime.mapping import TaskMapping
 from runtime.profiles import LinkRow
@@ -74,11 +75,11 @@ def test_what_a_worker_does_beside_the_task_counts() -> None:
     app = chain("a", "b")
     seconds = {("a", "home"): 1e-6, ("b", "home"): 1e-6}
     problem = costs.state(app, known.table({"home": 20.0}, seconds), NOW_S).problem
-    handling = [exec_s(problem, task, "home") - 1e-6 for task in "ab"]
+    found = [exec_s(problem, task, "home") - 1e-6 for task in "ab"]
     # Each takes one part; one sends it on (to all its children, as the profiles here have it), and stores it too.
-    each = estimates.ROUNDS_PER_PART + 8 * estimates.ROUNDS_PER_OUTPUT + estimates.ROUNDS_PER_RESULT
-    each += 100 * estimates.ROUNDS_PER_BYTE_IN + 900 * estimates.ROUNDS_PER_BYTE_OUT
-    assert handling == pytest.approx([each / 20e6] * 2)
+    each = handling.ROUNDS_PER_PART + 8 * handling.ROUNDS_PER_OUTPUT + handling.ROUNDS_PER_RESULT
+    each += 100 * handling.ROUNDS_PER_BYTE_IN + 900 * handling.ROUNDS_PER_BYTE_OUT
+    assert found == pytest.approx([each / 20e6] * 2)
 
 
 def test_what_failed_is_not_derived() -> None:
