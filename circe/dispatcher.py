@@ -22,7 +22,6 @@ from runtime.errors import TransportError
 from runtime.hearing import Hearing
 from runtime.mapping import TaskMapping
 from runtime.message import Record
-from runtime.network import HOME
 from runtime.records import GONE, Beat, DesiredWorker, EdgeRecord
 from runtime.service import Service
 from runtime.taking import taking
@@ -152,8 +151,7 @@ class Dispatcher:
         if edges is None or self._loop.time() > self._listened_s:
             return set()
         listed = {(task, each) for task, names in edges.workers.items() for each in names}
-        if edges.head is not None:
-            listed.add((HOME, edges.head))
+        listed |= set(edges.heads.items())
         return {subjects.status(name, task, each) for task, each in listed} - self._alive.keys() - self._gone
 
     def _known(self) -> set[str]:

@@ -7,7 +7,7 @@ out what `poll` returns. Pure: no clock, no event loop; ids come from `draw`.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -100,26 +100,22 @@ class Flow:
         self._report_numbers: Counter[str] = Counter()
         self._controls: list[SendControl] = []
         self._moved: dict[str, ReceiverLedger] = {}
-        self._head: str | None = None
+        self._heads: frozenset[str] = frozenset()
         self._retired: set[str] = set()
         self._strangers: set[str] = set()
 
     # ---- what comes in
 
     def follow(self, edges: EdgeRecord) -> None:
-        """A newer edge record: whom to send to, and which head is live."""
-        if self._head is not None and edges.head != self._head:
-            self._retire(self._head)
-        if edges.head is not None:
-            self._retired.discard(edges.head)
-        self._head = edges.head
+        """A newer edge record: whom to send to, and which heads are live."""
+        heads = frozenset(edges.heads.values())
+        gone = self._heads - heads
+        self._retired = (self._retired | gone) - heads
+        self._forget_heads(gone)
+        self._heads = heads
         self._outbox.follow({child: edges.workers.get(child, ()) for child in self._children})
 
-    def _retire(self, head: str) -> None:
-        self._retired.add(head)
-        self._forget_heads({head})
-
-    def _forget_heads(self, heads: set[str]) -> None:
+    def _forget_heads(self, heads: Set[str]) -> None:
         if self._join is not None:
             self._join.forget_heads(heads)
         for head in heads:
@@ -341,7 +337,7 @@ class Flow:
         waits: list[Held] = []
         if self._join is not None:
             waits = sorted(self._join.waiting())
-            strangers = {head for head, _, _ in waits if head != self._head}
+            strangers = {head for head, _, _ in waits} - self._heads
             self._forget_heads(strangers & self._strangers)
             self._strangers = strangers
         return sorted(holds), waits, list(self._outbox.probes())

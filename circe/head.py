@@ -1,6 +1,7 @@
-"""The head of an application's ingress, as a state machine: inputs in, frames and acknowledgements out.
+"""The head of a queue, as a state machine: inputs in, frames and acknowledgements out.
 
-The shell (`circe.gateway`) reads the queue, decodes what comes, and carries out what `poll` returns. Pure.
+The queue is an application's ingress, or the one before a task with `edge: queued`. The shell (`circe.reading`) reads
+it, decodes what comes, and carries out what `poll` returns. Pure.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from runtime.records import Beat, EdgeRecord
 
 
 class Input(NamedTuple):
-    """One message of the ingress."""
+    """One message of the queue."""
 
     sequence: int
     item_id: str
@@ -45,23 +46,26 @@ class Acknowledge(NamedTuple):
 
 
 class Head:
-    """The inputs in flight of one application."""
+    """The inputs in flight of one queue."""
 
     def __init__(
         self,
         incarnation: str,
         draw: Callable[[], int],
+        queue: str = HOME,
         *,
         max_items: int,
         max_bytes: int,
         window: Amount = WINDOW,
         frame_parts: int = MAX_FRAME_PARTS,
     ) -> None:
+        """`queue`: the task whose queue it reads; `home` is the ingress."""
         self.incarnation = incarnation
+        self.queue = queue
         self.counts: Counter[str] = Counter()
         self._lineage = Lineage(incarnation, draw)
-        self._outbox = Outbox(incarnation, HOME, window, frame_parts)
-        self._entries: tuple[str, ...] = ()
+        self._outbox = Outbox(incarnation, queue, window, frame_parts)
+        self._entries: tuple[str, ...] = () if queue == HOME else (queue,)
         self._fed: tuple[str, ...] = ()
         self._in_flight = Window(max_items)
         self._max_bytes = max_bytes
@@ -99,10 +103,19 @@ class Head:
 
     def follow(self, edges: EdgeRecord) -> None:
         """A newer edge record."""
-        self._live = edges.head == self.incarnation
-        self._entries, self._fed = edges.entries, edges.fed
-        self._outbox.follow({task: edges.workers.get(task, ()) for task in (*edges.entries, *edges.fed)})
-        self._queue(self._lineage.follow(edges))
+        self._live = edges.heads.get(self.queue) == self.incarnation
+        if self.queue == HOME:
+            self._entries, self._fed = edges.entries, edges.fed
+        workers = edges.workers_of(self.queue)
+        self._outbox.follow({task: workers.get(task, ()) for task in (*self._entries, *self._fed)})
+        self._send(self._lineage.follow(workers))
+
+    def surrender(self) -> list[str]:
+        """Give up what is in flight, because the queue is another head's now; the tokens of what is to come again."""
+        self._outbox.clear()
+        inputs = [self._inputs.pop(sequence) for sequence in self._lineage.abandon()]
+        self._bytes -= sum(len(item.payload) for item in inputs)
+        return [item.token for item in inputs]
 
     def take(self, item: Input) -> None:
         """An input was read. One that is in flight already only renews what acknowledges it."""
@@ -113,7 +126,7 @@ class Head:
         self._inputs[item.sequence] = item
         self._bytes += len(item.payload)
         self.counts["in"] += 1
-        self._queue(self._lineage.start(item.sequence, item.item_id, self._addressed(item), item.headers))
+        self._send(self._lineage.start(item.sequence, item.item_id, self._addressed(item), item.headers))
 
     def takes(self, task: str | None) -> bool:
         """Whether inputs may be addressed to that task; None is all entry tasks, if there are any."""
@@ -148,20 +161,20 @@ class Head:
         """A worker's sign of life: send again what is lost, and tell it what is over."""
         waiting = frozenset(root for _, root, _ in self._outbox.held())
         outgoing, over = self._lineage.beat(beat, waiting)
-        self._queue(outgoing)
+        self._send(outgoing)
         if over:
             self._controls.append(SendControl(beat.incarnation, Control(self.incarnation, None, 0, over)))
 
     def reconnected(self) -> None:
         """The bus connection was lost: what was under way may be."""
-        self._queue(self._lineage.resend_all())
+        self._send(self._lineage.resend_all())
 
     def grant(self, control: Control) -> None:
         """Credit from an entry task."""
         if control.granted is not None:
             self._outbox.grant(control.sender, Amount(control.granted, control.granted_bytes))
 
-    def _queue(self, outgoing: list[Outgoing]) -> None:
+    def _send(self, outgoing: list[Outgoing]) -> None:
         for task, part in outgoing:
             self._outbox.put(task, self.incarnation, part)
 

@@ -7,7 +7,7 @@ never reports a part alone, except a late part of an `any` or `k` that fired in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import NamedTuple
 
 from runtime.graph import JoinPolicy
@@ -109,7 +109,7 @@ class Join:
         if found is not None and found.attempt <= attempt:
             del self._roots[head, root]
 
-    def forget_heads(self, heads: set[str]) -> None:
+    def forget_heads(self, heads: Set[str]) -> None:
         """Drop what belongs to heads that are no more."""
         for key in [key for key in self._roots if key[0] in heads]:
             del self._roots[key]

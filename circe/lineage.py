@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from circe.seen import Seen
 from runtime.item import Part, Report
-from runtime.records import Beat, EdgeRecord
+from runtime.records import Beat
 
 STALE_ROUNDS = 2
 """Beats of every live worker that a root may go unlisted before it is sent again; doubled each time that happens."""
@@ -32,11 +32,13 @@ class Entry:
 class _Root:
     __slots__ = ("alarms", "attempt", "entries", "headers", "item_id", "round", "xor")
 
-    def __init__(self, item_id: str, entries: tuple[Entry, ...], headers: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, item_id: str, entries: tuple[Entry, ...], headers: Mapping[str, str] | None, attempt: int
+    ) -> None:
         self.item_id = item_id
         self.entries = entries
         self.headers = headers
-        self.attempt = 0
+        self.attempt = attempt
         self.alarms = 0
         """How often it was stale. Only that doubles its patience: what is sent again because a worker has gone is
         often lost, to a sender that has yet to hear of it, and must not wait longer for that."""
@@ -73,6 +75,8 @@ class Lineage:
         self._peers: dict[str, _Peer] = {}
         self._workers: dict[str, tuple[str, ...]] = {}
         self._round = 0
+        self._highest_attempt = 0
+        """Of the roots that are in flight no more: one that comes again begins above, since parts may be under way."""
         self.resent = 0
 
     def __len__(self) -> int:
@@ -92,7 +96,7 @@ class Lineage:
         """Begin a root; the caller sends what comes back."""
         if root in self._roots:
             raise ValueError(f"root {root} is already in flight")
-        record = self._roots[root] = _Root(item_id, entries, headers)
+        record = self._roots[root] = _Root(item_id, entries, headers, self._highest_attempt)
         return self._attempt(root, record)
 
     def _attempt(self, number: int, root: _Root) -> list[Outgoing]:
@@ -119,18 +123,26 @@ class Lineage:
             root.xor ^= xor
             if root.xor == 0:
                 del self._roots[number]
+                self._highest_attempt = max(self._highest_attempt, attempt)
                 ended.append(number)
         return ended
 
-    def follow(self, edges: EdgeRecord) -> list[Outgoing]:
-        """The edge record changed: what a worker held that has gone is lost, and all is sent again.
+    def abandon(self) -> list[int]:
+        """Another head has the queue now; the roots that were in flight."""
+        abandoned, self._roots = self._roots, {}
+        attempts = [root.attempt for root in abandoned.values()]
+        self._highest_attempt = max([self._highest_attempt, *attempts])
+        return list(abandoned)
+
+    def follow(self, workers: Mapping[str, tuple[str, ...]]) -> list[Outgoing]:
+        """The live workers of the segment changed: what one held that has gone is lost, and all is sent again.
 
         So it is when the partitions of a join move. A task that had nobody is no reason: what was meant for
         it waits at its senders.
         """
-        moved = any(before and edges.workers.get(task) != before for task, before in self._workers.items())
-        self._workers = dict(edges.workers)
-        live = edges.incarnations()
+        moved = any(before and workers.get(task) != before for task, before in self._workers.items())
+        self._workers = dict(workers)
+        live = {name for names in workers.values() for name in names}
         self._peers = {name: self._peers.get(name) or _Peer(self._round) for name in sorted(live)}
         if not moved:
             return []

@@ -69,6 +69,10 @@ class Outbox:
             queue = self._queues[child] = deque()
         queue.append((head, part))
 
+    def clear(self) -> None:
+        """Nothing of what waits is to go any more."""
+        self._queues = {}
+
     def follow(self, receivers: Mapping[str, tuple[str, ...]]) -> None:
         """Who is live, by task. What was sent to those who have gone is the head's to send again."""
         self._receivers = receivers

@@ -71,31 +71,49 @@ def decide(
     """
     beats = {beat.incarnation: beat for beat in alive if beat.app == app.name}
     current = edges or EdgeRecord(app=app.name, revision=0)
-    head = _head(beats, current.head)
+    survivors = _survivors(current, beats)
+    as_it_is = _next(current, heads=_heads(current, current.segments, survivors, beats), workers=survivors)
     if mapping is None:
-        return Decision(None, _next(current, head=head, workers=_survivors(current, beats)), "waiting for a mapping")
+        return Decision(None, as_it_is, "waiting for a mapping")
     fault = mapping_fault(app, mapping)
     if fault is not None:
-        return Decision(None, _next(current, head=head, workers=_survivors(current, beats)), fault)
+        return Decision(None, as_it_is, fault)
     wanted = desired_workers(app, mapping, epoch)
     ready = {worker.task: _ready(worker, beats, current) for worker in wanted if worker.task in app.graph.tasks}
     missing = [task for task, names in ready.items() if not names]
     message = f"waiting for {', '.join(missing)}" if missing else ""
     if current.digest not in ("", app.digest) and missing:
         # Other code, perhaps another graph: the old one goes on until all of the new one is there.
-        return Decision(wanted, _next(current, head=head, workers=_survivors(current, beats)), message)
-    survivors = _survivors(current, beats) if current.digest == app.digest else {}
+        return Decision(wanted, as_it_is, message)
+    if current.digest != app.digest:
+        survivors = {}
     workers = {task: ready[task] or survivors.get(task, ()) for task in app.graph.tasks}
     decided = _next(
-        current, head=head, workers=workers, digest=app.digest, epoch=epoch, entries=app.graph.entries, fed=app.fed
+        current,
+        heads=_heads(current, app.segments, workers, beats),
+        segments=app.segments,
+        workers=workers,
+        digest=app.digest,
+        epoch=epoch,
+        entries=app.graph.entries,
+        fed=app.fed,
     )
     return Decision(wanted, replace(decided, nodes=_nodes(decided, beats)), message)
 
 
-def _head(beats: Mapping[str, Beat], current: str | None) -> str | None:
-    """The gateway in force while it lives; then the first one that is ready."""
-    gateways = sorted(name for name, beat in beats.items() if beat.task == HOME and beat.state == READY)
-    return current if current in gateways else next(iter(gateways), None)
+def _heads(
+    current: EdgeRecord, queues: Iterable[str], workers: Mapping[str, tuple[str, ...]], beats: Mapping[str, Beat]
+) -> dict[str, str]:
+    """Of every queue the head in force while it is ready; then the first one that is."""
+    gateways = tuple(sorted(name for name, beat in beats.items() if beat.task == HOME))
+    heads = {}
+    for queue in dict.fromkeys([HOME, *queues]):
+        candidates = gateways if queue == HOME else workers.get(queue, ())
+        ready = [name for name in candidates if name in beats and beats[name].state == READY]
+        if ready:
+            in_force = current.heads.get(queue)
+            heads[queue] = in_force if in_force in ready else ready[0]
+    return heads
 
 
 def _ready(worker: DesiredWorker, beats: Mapping[str, Beat], current: EdgeRecord) -> tuple[str, ...]:
@@ -117,8 +135,8 @@ def _survivors(current: EdgeRecord, beats: Mapping[str, Beat]) -> dict[str, tupl
 
 
 def _nodes(edges: EdgeRecord, beats: Mapping[str, Beat]) -> dict[str, str]:
-    names = edges.incarnations() | ({edges.head} - {None})
-    return {name: beats[name].node for name in sorted(str(each) for each in names) if name in beats}
+    names = edges.incarnations() | set(edges.heads.values())
+    return {name: beats[name].node for name in sorted(names) if name in beats}
 
 
 def _next(current: EdgeRecord, **changes: object) -> EdgeRecord:

@@ -93,7 +93,7 @@ def _in_order(picture: Picture, app: App) -> list[Beat]:
 
 def _worker(picture: Picture, beat: Beat) -> dict[str, Any]:
     edges = picture.edges
-    in_force = edges is not None and beat.incarnation in (edges.incarnations() | {edges.head})
+    in_force = edges is not None and beat.incarnation in (edges.incarnations() | {edges.gateway})
     return {
         "task": beat.task,
         "node": beat.node,

@@ -128,9 +128,9 @@ class Trial:
     def _live_beats(self) -> list[Beat] | None:
         """The last beat of everybody in the edge record; None while somebody has said nothing yet."""
         edges, beats = self.watch.picture.edges, self.watch.picture.beats
-        if edges is None or edges.head is None:
+        if edges is None or edges.gateway is None:
             return None
-        names = [*sorted(edges.incarnations()), edges.head]
+        names = [*sorted(edges.incarnations()), edges.gateway]
         return [beats[name] for name in names] if all(name in beats for name in names) else None
 
 

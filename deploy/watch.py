@@ -48,7 +48,8 @@ class Picture:
     @property
     def head(self) -> Beat | None:
         """The last beat of the gateway that is in force."""
-        return None if self.edges is None or self.edges.head is None else self.beats.get(self.edges.head)
+        gateway = None if self.edges is None else self.edges.gateway
+        return None if gateway is None else self.beats.get(gateway)
 
     def mapper_message(self) -> str:
         """What the mapper waits for, in its own words."""
@@ -63,7 +64,7 @@ class Picture:
 
     def is_in_place(self, app: App) -> bool:
         """Whether items flow through this version of the application, where the mapping says."""
-        if self.edges is None or self.edges.head not in self.beats or len(self.ready(app)) < len(app.graph.tasks):
+        if self.edges is None or self.edges.gateway not in self.beats or len(self.ready(app)) < len(app.graph.tasks):
             return False
         wanted = {} if self.mapping is None else self.mapping.assignment
         return all(wanted.get(task) in (None, *node_of(self, task)) for task in app.graph.tasks)
@@ -163,8 +164,8 @@ def node_of(picture: Picture, task: str) -> list[str]:
     edges = picture.edges
     if edges is None:
         return []
-    names = [edges.head] if task == HOME and edges.head else edges.workers.get(task, ())
-    return [edges.nodes.get(str(name), "?") for name in names]
+    names = [edges.gateway] if task == HOME and edges.gateway else edges.workers.get(task, ())
+    return [edges.nodes.get(name, "?") for name in names]
 
 
 async def look(bus: Bus, app: str) -> Picture:

@@ -71,6 +71,12 @@ class App:
         hosts = {name for key, host in self.node_map.items() if key != HOME for name in (key, host)}
         return not self.node_map or node in hosts
 
+    @property
+    def segments(self) -> dict[str, tuple[str, ...]]:
+        """The tasks that each queue's items reach before the next queue; `home` is the ingress."""
+        graph = self.graph
+        return {HOME: graph.segment(*graph.entries, *self.fed)} | {task: graph.segment(task) for task in graph.queues}
+
     def with_digest(self, digest: str) -> App:
         """The same application, naming the bundle it was packed into."""
         return replace(self, digest=digest)

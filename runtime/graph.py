@@ -96,6 +96,11 @@ class TaskGraph:
         """The tasks whose outputs are results (they have `home` as a child)."""
         return tuple(task.name for task in self.tasks.values() if HOME in task.children)
 
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The tasks that read a queue of their own (`edge: queued`)."""
+        return tuple(task.name for task in self.tasks.values() if task.edge == "queued")
+
     def edges(self) -> Iterable[tuple[str, str]]:
         """Every edge as (source, target), `home` included, in declaration order."""
         yield from ((HOME, entry) for entry in self.entries)
@@ -119,8 +124,16 @@ class TaskGraph:
         return tuple(order)
 
     def reaches_join(self, name: str) -> bool:
-        """Whether the task is a join or one lies below it."""
-        return any(self.is_join(found) for found in self.below(name))
+        """Whether the task is a join or one lies below it, without a queue between."""
+        return any(self.is_join(found) for found in self.segment(name))
+
+    def segment(self, *entries: str) -> tuple[str, ...]:
+        """The tasks that items reach from these without passing a queue, in topological order."""
+        found = set(entries)
+        for task in self.order:
+            if task in found:
+                found.update(set(self.tasks[task].children) - {HOME, *self.queues})
+        return tuple(task for task in self.order if task in found)
 
     def below(self, name: str) -> tuple[str, ...]:
         """The task and everything that its outputs can reach, in topological order; nothing for `home`."""
@@ -136,7 +149,7 @@ class TaskGraph:
         A task lies between them when the join can also be reached without it; the fork is the last task (or
         `home`) that every path to the join goes through. None when every join below depends on it alone.
         """
-        for join in self.below(name):
+        for join in self.segment(name):
             if join != name and self.is_join(join) and join in self._reached(without=name):
                 forks = [task for task in self.order if task != join and join not in self._reached(without=task)]
                 return (forks[-1] if forks else HOME), join

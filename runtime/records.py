@@ -35,7 +35,7 @@ class DesiredWorker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeRecord:
-    """Who is live: the incarnations of every task and the head. Followed by every sender.
+    """Who is live: the incarnations of every task and the head of every queue. Followed by every sender.
 
     A join's partition `k` of `n` belongs to the `k`-th of its task's `n` incarnations.
     """
@@ -51,8 +51,11 @@ class EdgeRecord:
     """Further tasks that inputs may be addressed to: the children of sources."""
     workers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Task to its incarnations."""
-    head: str | None = None
-    """The gateway's incarnation: the one head of the ingress."""
+    heads: Mapping[str, str] = field(default_factory=dict)
+    """Queue to the one incarnation that reads it: of `home`, the ingress, a gateway's; of a task with a queue of its
+    own, one of that task's."""
+    segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Queue to the tasks that its items reach before the next queue."""
     nodes: Mapping[str, str] = field(default_factory=dict)
     """Incarnation to node."""
 
@@ -61,12 +64,22 @@ class EdgeRecord:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> EdgeRecord:
-        workers = {task: tuple(found) for task, found in record["workers"].items()}
-        return cls(**{**record, "workers": workers, "entries": tuple(record["entries"]), "fed": tuple(record["fed"])})
+        lists = {name: tuple(record[name]) for name in ("entries", "fed")}
+        maps = {name: {key: tuple(found) for key, found in record[name].items()} for name in ("workers", "segments")}
+        return cls(**{**record, **lists, **maps})
+
+    @property
+    def gateway(self) -> str | None:
+        """The head of the ingress."""
+        return self.heads.get(HOME)
 
     def incarnations(self) -> frozenset[str]:
         """Every live worker's incarnation."""
         return frozenset(found for each in self.workers.values() for found in each)
+
+    def workers_of(self, queue: str) -> dict[str, tuple[str, ...]]:
+        """The live workers of the tasks that a queue's items reach before the next queue."""
+        return {task: self.workers.get(task, ()) for task in self.segments.get(queue, ())}
 
 
 Held = tuple[str, int, int]

@@ -103,7 +103,7 @@ class Cluster:
                 return
             edges = EdgeRecord.from_record(codec.decode_record(record.payload))
             complete = edges.digest == app.digest and all(edges.workers.get(task) for task in app.graph.tasks)
-            if edges.head and complete and condition(edges):
+            if edges.gateway and complete and condition(edges):
                 found.set_result(edges)
 
         async with (

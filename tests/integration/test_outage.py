@@ -34,7 +34,7 @@ async def test_an_outage_longer_than_the_leases_moves_nothing() -> None:
         results = await running.bus.stream_state(subjects.egress_stream(app.name))
         assert results is not None and results.last_sequence == 2 * ITEMS
         after: EdgeRecord = await running.wait_for_edges(app)
-        assert (after.revision, after.workers, after.head) == (before.revision, before.workers, before.head)
+        assert (after.revision, after.workers, after.heads) == (before.revision, before.workers, before.heads)
         mappings = await running.bus.snapshot(subjects.CONTROL_STREAM, subjects.mapping(app.name))
         assert [each.sequence for each in mappings] == [epoch]
         assert not running.deaths

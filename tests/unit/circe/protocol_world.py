@@ -16,6 +16,7 @@ from circe.head import Acknowledge, Head, Input
 from circe.outbox import SendFrame
 from runtime.graph import TaskGraph
 from runtime.item import Control, Frame, Report
+from runtime.network import HOME
 from runtime.records import READY, Beat, EdgeRecord
 from tests.unit.circe.protocol_ends import Ends, behaviour, expected, is_refused
 
@@ -109,7 +110,12 @@ class World:
     def edges(self) -> EdgeRecord:
         workers = {task: (name,) for task, name in self.live.items() if name is not None}
         return EdgeRecord(
-            app="model", revision=self.revision, entries=self.graph.entries, workers=workers, head=self.head.incarnation
+            app="model",
+            revision=self.revision,
+            entries=self.graph.entries,
+            workers=workers,
+            heads={HOME: self.head.incarnation},
+            segments={HOME: self.graph.segment(*self.graph.entries)},
         )
 
     # ---- steps

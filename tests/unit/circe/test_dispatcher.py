@@ -76,7 +76,9 @@ async def test_an_application_that_cannot_have_its_streams_is_no_trouble_to_the_
 async def test_those_listed_are_not_left_out_before_they_had_time_to_be_heard() -> None:
     bus = FailingBus()
     made = dispatcher(bus, "x")
-    listed = EdgeRecord(app="x", revision=7, digest="d", entries=("a",), workers={"a": ("a-1",)}, head="gateway-1")
+    listed = EdgeRecord(
+        app="x", revision=7, digest="d", entries=("a",), workers={"a": ("a-1",)}, heads={"home": "gateway-1"}
+    )
     made._on_edges(record(subjects.edges("x")), listed)
     made._listened_s = made._loop.time() + 60.0
     await made._reconcile()
@@ -86,4 +88,4 @@ async def test_those_listed_are_not_left_out_before_they_had_time_to_be_heard() 
     made._on_beat(*beat("a-1", "a", GONE))
     await made._reconcile()
     edges = bus.records[subjects.edges("x")]
-    assert (edges["revision"], list(edges["workers"]["a"]), edges["head"]) == (8, [], "gateway-1")
+    assert (edges["revision"], list(edges["workers"]["a"]), edges["heads"]) == (8, [], {"home": "gateway-1"})

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 from circe.lineage import STALE_ROUNDS, Entry, Lineage
 from runtime.records import READY, Beat, EdgeRecord
-
-
-def edges(worker: str) -> EdgeRecord:
-    return EdgeRecord(app="a", revision=1, entries=("t",), workers={"t": (worker,)}, head="h")
 
 
 def beats_until_sent_again(lineage: Lineage, worker: str, most: int = 1000) -> int:
@@ -24,7 +21,7 @@ def beats_until_sent_again(lineage: Lineage, worker: str, most: int = 1000) -> i
 def started(worker: str = "t-0") -> Lineage:
     numbers = count(1)
     lineage = Lineage("h", lambda: next(numbers))
-    lineage.follow(edges(worker))
+    lineage.follow({"t": (worker,)})
     lineage.start(1, "i", (Entry("t", b"v"),))
     return lineage
 
@@ -38,5 +35,25 @@ def test_each_alarm_doubles_the_patience() -> None:
 def test_workers_that_come_and_go_do_not() -> None:
     lineage = started()
     for number in range(1, 12):
-        assert lineage.follow(edges(f"t-{number}"))  # sent again, to a sender that may not have heard of it yet
+        assert lineage.follow({"t": (f"t-{number}",)})  # sent again, to a sender that may not have heard of it yet
     assert beats_until_sent_again(lineage, "t-11") == 1 + STALE_ROUNDS
+
+
+def test_a_root_that_comes_again_begins_above_what_may_still_be_under_way() -> None:
+    """A head keeps its name when it is named again, and joins drop what is older than what they hold."""
+    lineage = started()
+    assert lineage.resend_all()[0].part.attempt == 2
+    assert lineage.abandon() == [1]
+    assert lineage.start(1, "i", (Entry("t", b"v"),))[0].part.attempt == 3
+
+
+def test_workers_of_other_segments_are_no_reason_to_send_again() -> None:
+    record = EdgeRecord(
+        app="a",
+        revision=1,
+        workers={"t": ("t-0",), "below": ("b-0",)},
+        segments={"home": ("t",), "below": ("below",)},
+    )
+    lineage = started()
+    assert lineage.follow(record.workers_of("home")) == []
+    assert lineage.follow(replace(record, workers={"t": ("t-0",), "below": ("b-1",)}).workers_of("home")) == []

@@ -55,7 +55,8 @@ def test_every_task_is_wanted_on_its_node() -> None:
 def test_ready_workers_and_the_gateway_enter_the_record() -> None:
     edges = settled()
     assert edges.workers == {"first": ("first-1",), "last": ("last-1",)}
-    assert (edges.head, edges.entries, edges.digest, edges.epoch) == ("home-1", ("first",), "d1", 7)
+    assert (edges.gateway, edges.entries, edges.digest, edges.epoch) == ("home-1", ("first",), "d1", 7)
+    assert edges.segments == {HOME: ("first", "last")}
     assert edges.nodes == {"first-1": "node1", "last-1": "node2", "home-1": "home"}
 
 
@@ -95,8 +96,8 @@ def test_new_code_is_switched_for_all_tasks_at_once() -> None:
 
 def test_a_second_gateway_waits_for_the_first_to_end() -> None:
     second = beat(HOME, "home", 0)
-    assert decide(app(), mapping(), 7, [second, *RUNNING], settled()).edges.head == "home-1"
-    assert decide(app(), mapping(), 7, [second, *RUNNING[1:]], settled()).edges.head == "home-0"
+    assert decide(app(), mapping(), 7, [second, *RUNNING], settled()).edges.gateway == "home-1"
+    assert decide(app(), mapping(), 7, [second, *RUNNING[1:]], settled()).edges.gateway == "home-0"
 
 
 def test_a_mapping_that_misses_a_task_is_refused_and_the_old_one_stays() -> None:
@@ -125,3 +126,29 @@ def test_a_source_is_wanted_on_its_host_and_what_it_feeds_is_known_to_the_head()
     assert [(worker.task, worker.node) for worker in decision.workers][-1] == ("camera", "node5")
     assert decision.edges.fed == ("last",)
     assert decision.message == ""
+
+
+def queued(replicas: int = 1) -> App:
+    graph = app().graph
+    last = replace(graph.tasks["last"], edge="queued", replicas=replicas)
+    return replace(app(), graph=TaskGraph({**graph.tasks, "last": last}, graph.entries))
+
+
+def test_a_queue_is_read_by_one_of_its_task_for_as_long_as_that_one_is_there() -> None:
+    both = [*RUNNING, beat("last", "node2", 0)]
+    edges = decide(queued(2), mapping(), 7, RUNNING, None).edges
+    assert edges.heads == {HOME: "home-1", "last": "last-1"}
+    assert edges.segments == {HOME: ("first",), "last": ("last",)}
+    edges = decide(queued(2), mapping(), 7, both, edges).edges
+    assert (edges.heads["last"], edges.workers["last"]) == ("last-1", ("last-1", "last-0"))
+    draining = [GATEWAY, both[1], replace(both[2], state=DRAINING), both[3]]
+    assert decide(queued(2), mapping(), 7, draining, edges).edges.heads["last"] == "last-0"
+    assert decide(queued(2), mapping(), 7, both[:2], edges).edges.heads == {HOME: "home-1"}
+
+
+def test_the_head_of_a_moved_task_is_replaced_when_the_task_is() -> None:
+    edges = decide(queued(), mapping(), 7, RUNNING, None).edges
+    moving = decide(queued(), mapping(last="node3"), 8, RUNNING, edges).edges
+    assert moving.heads["last"] == "last-1"
+    moved = decide(queued(), mapping(last="node3"), 8, [*RUNNING, beat("last", "node3", 2)], moving).edges
+    assert (moved.heads["last"], moved.workers["last"]) == ("last-2", ("last-2",))

@@ -39,7 +39,7 @@ def picture() -> Picture:
         revision=3,
         digest="d1",
         workers={"a": ("a-2",), "b": ("b-1",)},
-        head="gateway-1",
+        heads={"home": "gateway-1"},
         nodes={"a-2": "n1", "b-1": "n2", "gateway-1": "home"},
     )
     mapping = TaskMapping(assignment={"a": "n1", "b": "n2"}, algorithm="heft", makespan_s=0.5, period_s=0.25, why="so")
