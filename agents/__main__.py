@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 from agents.agent import AgentOptions, default_cache, run_agent
 from runtime import service
+from runtime.arguments import Parser
 from runtime.errors import UsageError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run an agent until it is told to stop; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m agents", description="Measure one node and run its workers.")
-    parser.add_argument("--server", required=True, metavar="URL", help="the NATS server of this node")
+    parser = Parser("agent", "Measure one node and run its workers.")
     parser.add_argument("--node", required=True, help="the node's name")
     parser.add_argument("--cpus", type=float, metavar="N", help="CPUs the node's tasks may use (default: all)")
     parser.add_argument("--cache", type=Path, metavar="DIR", default=default_cache(), help="unpacked applications")
-    parser.add_argument("--incarnation", metavar="ID", help="of this process (default: drawn)")
     parser.add_argument("--no-workers", action="store_true", help="measure only; something else runs the workers")
     given = parser.parse_args(arguments)
-    chosen = {"incarnation": given.incarnation} if given.incarnation else {}
     try:
         options = AgentOptions(
             url=given.server,
@@ -29,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
             quota_cores=given.cpus,
             cache=given.cache,
             runs_workers=not given.no_workers,
-            **chosen,
+            incarnation=given.incarnation,
         )
     except UsageError as error:
         parser.error(str(error))

@@ -28,12 +28,10 @@ from agents.resources import Resources
 from runtime import bus
 from runtime.bus import Bus
 from runtime.errors import UsageError
+from runtime.network import name_fault
 from runtime.service import Service
 
 logger = logging.getLogger(__name__)
-
-MAX_NODE_CHARS = 253
-"""As long as the longest host name."""
 
 
 def default_cache() -> Path:
@@ -64,8 +62,8 @@ class AgentOptions:
     new_id: Callable[[], str] = _new_id
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.node) <= MAX_NODE_CHARS:
-            raise UsageError(f"a node's name has 1 to {MAX_NODE_CHARS} characters, not {len(self.node)}")
+        if fault := name_fault(self.node):
+            raise UsageError(fault)
         if self.quota_cores is not None and not self.quota_cores > 0:
             raise UsageError(f"{self.quota_cores:g} CPUs for node {self.node}: it must be above zero")
 

@@ -21,7 +21,6 @@ from runtime.app import App
 
 BUDGET_S = 0.4
 DEADLINE_S = 60.0
-LINE_BYTES = 1 << 20
 STDERR_TAIL_BYTES = 2000
 COMMAND = (sys.executable, "-P", "-m", "agents.profile_child")
 

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.arguments import Parser
 from runtime.bus import Bus, connect
-from runtime.service import Service, run
+from runtime.network import HOME
+from runtime.service import EXIT_USAGE, Service, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one component until it is told to stop; its exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
 
     async def component(service: Service) -> None:
         async with connect(options.server, name=f"{options.component} {options.incarnation}") as bus:
@@ -62,24 +64,31 @@ async def _dispatcher(service: Service, bus: Bus, options: argparse.Namespace) -
 
 
 COMPONENTS = {"worker": _worker, "gateway": _gateway, "dispatcher": _dispatcher}
+DESCRIPTIONS = {
+    "worker": "Run one task. Agents start these.",
+    "gateway": "Feed inputs to the tasks, and acknowledge them when they have ended.",
+    "dispatcher": "Turn applications and mappings into running workers.",
+}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="circe", description=__doc__)
-    components = parser.add_subparsers(dest="component", required=True)
-    for name in COMPONENTS:
-        component = components.add_parser(name)
-        component.add_argument("--server", required=True)
-        component.add_argument("--incarnation", required=True)
-        component.add_argument("--node", default="home")
-        if name == "worker":
-            component.add_argument("--app", required=True)
-            component.add_argument("--task", required=True)
-            component.add_argument("--bundle", type=Path, required=True, help="the cache that holds the bundle")
-            component.add_argument("--digest", required=True)
-            component.add_argument("--epoch", type=int, default=0)
-            component.add_argument("--slots", type=int, help="descriptor of memory shared with the parent")
-    return parser
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    name, *given = arguments or [""]
+    if name not in COMPONENTS:
+        sys.stderr.write(f"circe: no component {name!r}; there are {', '.join(COMPONENTS)}\n")
+        raise SystemExit(EXIT_USAGE)
+    parser = Parser(name, DESCRIPTIONS[name])
+    if name != "dispatcher":
+        parser.add_argument("--node", default=HOME, help="where it runs")
+    if name == "worker":
+        parser.add_argument("--app", required=True)
+        parser.add_argument("--task", required=True)
+        parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="the cache that holds the bundle")
+        parser.add_argument("--digest", required=True)
+        parser.add_argument("--epoch", type=int, default=0)
+        parser.add_argument("--slots", type=int, help="descriptor of memory shared with the parent")
+    options = parser.parse_args(given)
+    options.component = name
+    return options
 
 
 if __name__ == "__main__":

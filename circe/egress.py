@@ -18,7 +18,7 @@ from circe.origins import ask
 from circe.replay import origin_of
 from runtime import subjects
 from runtime.bus import Bus
-from runtime.bus_errors import BusFault, StreamFull, WrongLastSequence
+from runtime.bus_errors import BusFault, WrongLastSequence
 from runtime.message import Outgoing, PubAck
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,6 @@ class Egress:
         self._on_stored = on_stored
         self._on_refused = on_refused
         self._background: set[asyncio.Task[None]] = set()
-        self.refused_full = 0
 
     def store(self, results: Sequence[Result]) -> None:
         """Store a batch in one write; `on_stored` is called for each in its own time."""
@@ -90,7 +89,6 @@ class Egress:
                 if is_same is not None:
                     self._on_refused(result.job, "id already used by another input")
                     return
-            self.refused_full += isinstance(error, StreamFull)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_RETRY_S)
             error = await self._try(subject, result.payload, self._headers(result))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 group = typer.Typer()
 PANEL = "Applications"
 
-Timeout = Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait.")]
+Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.0, help="How long to wait.")]
 
 
 @group.command(rich_help_panel=PANEL)

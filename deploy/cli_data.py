@@ -60,7 +60,7 @@ def tail(
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Also the results that the egress still holds.")
     ] = False,
-    count: Annotated[int | None, typer.Option("--count", "-n", help="End after so many lines.")] = None,
+    count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="End after so many lines.")] = None,
 ) -> None:
     """Show results, or a task's outputs, as they come, a JSON line each; reads beside everybody else. Ctrl-C ends it.
 
@@ -72,7 +72,6 @@ def tail(
     from deploy.submit import find_app
     from runtime.errors import UsageError
 
-    tailing.check_count(count)
     if task is None and log:
         raise UsageError("--log shows what one task prints: name the task behind the application")
     if task is not None and from_start:

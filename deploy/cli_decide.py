@@ -20,7 +20,9 @@ PANEL = "Mapping"
 def remap(
     name: AppName,
     server: Server = DEFAULT_SERVER,
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait for the new mapping.")] = 30.0,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.0, help="How long to wait for the new mapping.")
+    ] = 30.0,
     as_json: AsJson = False,
 ) -> None:
     """Have the mapper decide again, from what is measured now; also ends a mapping that was given by hand."""

@@ -53,7 +53,9 @@ Keep = Annotated[
         help="Keep what the server stores, and its log, there, for a later run to go on with.",
     ),
 ]
-Drain = Annotated[float, typer.Option(metavar="SECONDS", help="How long Ctrl-C lets what is in flight finish.")]
+Drain = Annotated[
+    float, typer.Option(metavar="SECONDS", min=0.0, help="How long Ctrl-C lets what is in flight finish.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what the components log.")]
 
 
@@ -141,10 +143,9 @@ def up(
     from deploy.nodes import local_nodes
     from deploy.running import run_empty
     from deploy.session import shelled
-    from runtime.server_checks import check_port_is_free
+    from runtime.server_checks import check_address
 
-    if port is not None:
-        check_port_is_free(host, port)
+    check_address(host, port)
     plan = LocalPlan(nodes=local_nodes(nodes, None), port=port, host=host, store=keep)
     show = _showing(verbose)
 

@@ -6,7 +6,6 @@ Kept apart from the other commands and light: nothing is imported but the compon
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Sequence
 
 NAMES = {
@@ -18,26 +17,14 @@ NAMES = {
 }
 SERVER_VARIABLE = "JUPITER_SERVER"
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
-_HELP = {"-h", "--help"}
 
 
 def main(name: str, arguments: Sequence[str]) -> int:
     """Run the component until it is told to stop; its exit code."""
     given = list(arguments)
-    if not _HELP & set(given):
-        given += _missing(name, given)
+    if not any(argument.partition("=")[0] == "--server" for argument in given):
+        given += ["--server", os.environ.get(SERVER_VARIABLE, DEFAULT_SERVER)]
     return _component(name)(given)
-
-
-def _missing(name: str, given: Sequence[str]) -> list[str]:
-    """What a person need not write: where the server is, and a name for this process."""
-    options = {argument.partition("=")[0] for argument in given}
-    added = []
-    if "--server" not in options:
-        added += ["--server", os.environ.get(SERVER_VARIABLE, DEFAULT_SERVER)]
-    if "--incarnation" not in options and name != "worker":
-        added += ["--incarnation", f"{name}-{secrets.token_hex(4)}"]
-    return added
 
 
 def _component(name: str) -> Callable[[list[str]], int]:

@@ -14,7 +14,7 @@ from runtime.bus import connect
 from runtime.errors import JupiterError
 from runtime.jetstream import ACCOUNT
 from runtime.server import LOOPBACK, EmbeddedServer
-from runtime.server_checks import check_port_is_free, find_binary
+from runtime.server_checks import check_address, find_binary
 
 PACKAGES = ("nats-py", "msgpack", "uvloop", "networkx", "numpy", "psutil", "PyYAML", "pydantic", "typer", "rich")
 OLDEST_PYTHON = (3, 11)
@@ -91,7 +91,7 @@ def _quotas() -> Finding:
 def _port() -> Finding:
     what = f"port {DEFAULT_PORT}"
     try:
-        check_port_is_free(LOOPBACK, DEFAULT_PORT)
+        check_address(LOOPBACK, DEFAULT_PORT)
     except JupiterError:
         return Finding(
             what=what, state=NOTE, found="taken", remedy="a NATS server may be running; --port takes another"

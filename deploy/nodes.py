@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.app import App
 from runtime.errors import UsageError
-from runtime.network import HOME
+from runtime.network import HOME, name_fault
 
 DEFAULT_COUNT = 3
 MOST = 64
+_NUMBER = re.compile(r"[-+]?[0-9]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,7 @@ class LocalNode:
 
 def local_nodes(asked: str | None, app: App | None) -> tuple[LocalNode, ...]:
     """`home` and the others: as asked, else those the application names, else three."""
-    if asked is not None and not asked.isdigit():
+    if asked is not None and not _NUMBER.fullmatch(asked):
         return read_file(Path(asked))
     if asked is None and app is not None:
         named = list(app.node_map) or _numbered(DEFAULT_COUNT)
@@ -45,12 +47,18 @@ def read_file(path: Path) -> tuple[LocalNode, ...]:
     """A YAML file with a list of names, or an object of names and their `cpus`."""
     import yaml  # read where a file is given: the command starts without it
 
+    from runtime.app_yaml import doubles
+
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
         raise UsageError(f"the nodes file {path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"the nodes file {path} is not YAML: {' '.join(str(error).split())}") from error
+    if root is not None and (twice := next(doubles(root), None)):
+        line, first, key = twice
+        raise UsageError(f"{path}:{line}: {key} stands here already, in line {first}; keep one of them")
     return _with_home(_read(content, path))
 
 
@@ -58,15 +66,23 @@ def _read(content: object, path: Path) -> list[LocalNode]:
     if isinstance(content, Mapping) and set(content) == {"nodes"}:
         content = content["nodes"]
     if isinstance(content, list):
-        content = dict.fromkeys(content)
-    if not isinstance(content, Mapping) or not content:
+        entries: list[tuple[object, object]] = [(name, None) for name in content]
+    else:
+        entries = list(content.items()) if isinstance(content, Mapping) else []
+    if not entries:
         raise UsageError(f"{path}: write node names, each with its CPUs or nothing, such as `node1: {{cpus: 0.5}}`")
-    return [_node(name, given, path) for name, given in content.items()]
+    nodes = [_node(name, given, path) for name, given in entries]
+    for index, node in enumerate(nodes):
+        if any(node.name == other.name for other in nodes[:index]):
+            raise UsageError(f"{path}: {node.name} is there twice; keep one of them")
+    return nodes
 
 
 def _node(name: object, given: object, path: Path) -> LocalNode:
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str):
         raise UsageError(f"{path}: the node name {name!r} is no text; put it in quotes")
+    if fault := name_fault(name):
+        raise UsageError(f"{path}: {fault}")
     if given is None:
         return LocalNode(name=name)
     if not isinstance(given, Mapping) or set(given) - {"cpus"}:

@@ -29,7 +29,7 @@ from runtime.app import App
 from runtime.errors import JupiterError, UsageError
 from runtime.mapping import TaskMapping
 from runtime.server import LOOPBACK
-from runtime.server_checks import check_port_is_free, find_binary
+from runtime.server_checks import check_address, find_binary
 from runtime.service import Service
 
 SHOW_S = 0.1
@@ -97,8 +97,7 @@ def plan_run(options: RunOptions) -> RunPlan:
         check_output(str(options.report))
     _check_apart({"--input": source, "--output": options.output, "--report": options.report})
     mapping = None if options.mapping is None else read_mapping(options.mapping, app, names)
-    if options.port is not None:
-        check_port_is_free(options.host, options.port)
+    check_address(options.host, options.port)
     find_binary()
     return RunPlan(
         prepared=prepared,

@@ -19,6 +19,7 @@ from runtime.bundle import Bundle
 from runtime.bus import Bus
 from runtime.errors import JupiterError, UsageError
 from runtime.mapping import TaskMapping
+from runtime.network import HOME
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,9 @@ def read_mapping(path: Path, app: App, nodes: Collection[str] | None = None) -> 
     missing = [task for task in app.graph.tasks if task not in mapping.assignment]
     if missing:
         raise UsageError(f"{path} names no node for {', '.join(missing)}; every task needs one")
+    unknown = [task for task in mapping.assignment if task not in app.graph.tasks and task != HOME]
+    if unknown:
+        raise UsageError(f"{path} maps {', '.join(unknown)}, but {app.name} has no such task to map; take it out")
     for task in app.graph.tasks.values():
         node = mapping.assignment[task.name]
         if nodes is not None and node not in nodes:

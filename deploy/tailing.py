@@ -11,7 +11,6 @@ from runtime import subjects
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.codec import CODECS
-from runtime.errors import JupiterError
 from runtime.message import Message
 
 QUEUED = 10_000
@@ -110,9 +109,3 @@ async def write_until_done(tail: Tail) -> None:
     finally:
         if tail.missed:
             sys.stderr.write(f"jupiter: left out {tail.missed:,}: they came faster than they could be passed on\n")
-
-
-def check_count(count: int | None) -> None:
-    """A count is of something."""
-    if count is not None and count < 1:
-        raise JupiterError(f"--count {count}: it must be one or more")

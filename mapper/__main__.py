@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from mapper.service import run_mapper
+from runtime.arguments import Parser
 from runtime.bus import connect
 from runtime.service import Service, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Map until told to stop; the exit code."""
-    parser = argparse.ArgumentParser(prog="mapper", description=__doc__)
-    parser.add_argument("--server", required=True)
-    parser.add_argument("--incarnation", required=True)
-    parser.add_argument("--expect-nodes", type=int, default=0, help="wait for this many nodes before the first mapping")
+    parser = Parser("mapper", "Decide where tasks run, from what is measured.")
+    parser.add_argument(
+        "--expect-nodes", type=int, default=0, metavar="N", help="wait for this many nodes before the first mapping"
+    )
     options = parser.parse_args(arguments)
 
     async def component(service: Service) -> None:

@@ -21,6 +21,8 @@ def read(form: Mapping[str, Any]) -> Problem:
         form = form["problem"]
     if not isinstance(form, Mapping):
         raise ProblemError([f"problem: {form!r:.60} is not an object"])
+    if not form.get("tasks") and not form.get("nodes"):
+        raise ProblemError(["problem: it has neither tasks nor nodes; it needs a list of names of each, and `exec_s`"])
     reader = _Reader(form)
     fields = reader.fields()
     try:

@@ -15,7 +15,7 @@ from runtime import subjects
 from runtime.app_draft import APPLICATION, HOME_CHILDREN, TASKS, Declared, DeclaredSource, Draft
 from runtime.app_schema import nearest
 from runtime.app_yaml import Findings, Keys
-from runtime.network import HOME
+from runtime.network import HOME, name_fault
 
 NAME_RULE = "use 1 to 63 letters, digits, '-' and '_', beginning with a letter or digit"
 LATER = {
@@ -138,6 +138,9 @@ def _check_nodes(draft: Draft, findings: Findings) -> None:
         return
     if HOME not in nodes:
         findings.fault(("node_map",), "node_map has no 'home'; add it, with the host where inputs enter")
+    for name in nodes:
+        if fault := name_fault(name):
+            findings.fault(("node_map", name), fault)
     if nodes.keys() <= {HOME} and any(task.keys.pin is None for task in draft.tasks):
         findings.fault(("node_map",), "node_map has no node for tasks but 'home'; add some, such as node1")
     for task in draft.tasks:

@@ -88,12 +88,12 @@ class Findings:
 
 def read(path: Path) -> Findings:
     """Read a configuration file; raises AppError when it holds no readable mapping."""
-    root, value, doubles = _parse(path)
+    root, value, twice = _parse(path)
     if not isinstance(value, dict):
         message = f"the file holds a {type(value).__name__}; it must hold keys such as `application:`"
         raise _error(f"{path}:{root.start_mark.line + 1}", message)
     findings = Findings(Document(str(path), value, root))
-    for line, first, key in doubles:
+    for line, first, key in twice:
         place = f"{path}:{line} {key}"
         findings.fault((), f"the key '{key}' stands here already, in line {first}; keep one of them", place)
     return findings
@@ -105,8 +105,8 @@ def _parse(path: Path) -> tuple[yaml.Node, Any, list[tuple[int, int, str]]]:
         loader = _Loader(path.read_bytes())
         root = loader.get_single_node()
         if root is not None:
-            doubles = list(_doubles(root))  # before construction, which merges and keeps the last of each
-            return root, loader.construct_document(root), doubles
+            twice = list(doubles(root))  # before construction, which merges and keeps the last of each
+            return root, loader.construct_document(root), twice
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
@@ -136,7 +136,7 @@ def _step(node: yaml.Node, key: str | int) -> tuple[yaml.Node, int] | None:
     return None
 
 
-def _doubles(root: yaml.Node) -> Iterator[tuple[int, int, str]]:
+def doubles(root: yaml.Node) -> Iterator[tuple[int, int, str]]:
     """Keys that stand twice in one mapping, as (line, first line, key): PyYAML keeps the last in silence."""
     seen: set[int] = set()
     waiting = [root]

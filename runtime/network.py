@@ -1,12 +1,14 @@
-"""Machines and the directed paths between them. An absent link is absent: never zero, never infinite."""
+"""Names of machines, and the directed paths between them. An absent link is absent: never zero, never infinite."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 HOME = "home"
 """The node where inputs enter and results return; also the child that makes a task's output a result."""
+MAX_NAME_CHARS = 253
+"""As long as the longest host name."""
 
 
 def home_first(nodes: Iterable[str]) -> tuple[str, ...]:
@@ -32,10 +34,10 @@ class Link:
         return self.latency_s + size_bytes / self.bandwidth_bytes_per_s
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """Node names in declaration order, cores per node, and links by (source, target)."""
-
-    nodes: tuple[str, ...]
-    cores: Mapping[str, float]
-    links: Mapping[tuple[str, str], Link]
+def name_fault(name: str) -> str | None:
+    """What is wrong with a node's name; it may hold anything that one can see, dots and all."""
+    if not 0 < len(name) <= MAX_NAME_CHARS:
+        return f"a node's name has 1 to {MAX_NAME_CHARS} characters, not {len(name)}"
+    if not name.isprintable() or any(character.isspace() for character in name):
+        return f"the node name {name!r} holds what one cannot see; use letters, digits, dots and the like"
+    return None

@@ -85,7 +85,7 @@ class EdgeRecord:
 Held = tuple[str, int, int]
 """(head, root, attempt)"""
 
-STARTING, READY, DRAINING, GONE = "starting", "ready", "draining", "gone"
+READY, DRAINING, GONE = "ready", "draining", "gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

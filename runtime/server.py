@@ -18,7 +18,7 @@ from typing import Self
 
 from runtime import children, server_store
 from runtime.errors import TransportError, UsageError
-from runtime.server_checks import check_port_is_free, find_binary
+from runtime.server_checks import check_address, find_binary
 
 LOOPBACK = "127.0.0.1"
 LOG_TAIL_BYTES = 2000
@@ -91,8 +91,7 @@ class EmbeddedServer:
 
     async def __aenter__(self) -> Self:
         binary = find_binary()
-        if self._asked_port is not None:
-            check_port_is_free(self._host, self._asked_port)
+        check_address(self._host, self._asked_port)
         self._store = server_store.take(self._given_dir)
         self.store_dir = self._store.path
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -31,15 +32,17 @@ def find_binary() -> Path:
     return Path(found)
 
 
-def check_port_is_free(host: str, port: int) -> None:
-    """Raise one clear sentence when somebody already listens on the port that was asked for."""
-    if not 0 < port < 65536:
+def check_address(host: str, port: int | None) -> None:
+    """Raise one clear sentence when a server cannot listen there: not our address, or somebody else's port."""
+    if port is not None and not 0 < port < 65536:
         raise UsageError(f"port {port} is not a port number: choose one between 1 and 65535")
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as exc:
-            raise UsageError(
-                f"port {port} on {host} cannot be used ({exc.strerror}): choose another or free it"
-            ) from exc
+    try:
+        ((family, kind, _, _, address), *_) = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else exc
+        if port is None or isinstance(exc, socket.gaierror | UnicodeError) or exc.errno == errno.EADDRNOTAVAIL:
+            raise UsageError(f"no server can listen on {host!r} ({reason}): name an address of this machine") from exc
+        raise UsageError(f"port {port} on {host} cannot be used ({reason}): choose another or free it") from exc

@@ -160,8 +160,6 @@ class ConsumerState:
     """Messages not delivered yet."""
     num_ack_pending: int
     """Messages delivered and not acknowledged."""
-    num_redelivered: int
-    num_waiting: int
     """Pull requests that wait for messages."""
 
     @classmethod
@@ -173,8 +171,6 @@ class ConsumerState:
             delivered_stream_sequence=info["delivered"].get("stream_seq", 0),
             num_pending=info.get("num_pending", 0),
             num_ack_pending=info.get("num_ack_pending", 0),
-            num_redelivered=info.get("num_redelivered", 0),
-            num_waiting=info.get("num_waiting", 0),
         )
 
 

@@ -31,6 +31,16 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_component_refuses_like_every_other_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([name, "--bogus", "--node", "n", "--app", "a", "--task", "t", "--bundle", ".", "--digest", "d"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith(f"jupiter {name}: ") and said.count("\n") == 1
+    assert "--bogus" in said and "--incarnation" not in said
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_component_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([name, "--help"])
@@ -45,6 +55,12 @@ def test_every_component_has_help(name: str, capsys: pytest.CaptureFixture[str])
         ("run", "Missing argument 'APP'"),
         ("run x --nonsense", "No such option: --nonsense"),
         ("tail app --count none", "valid integer"),
+        ("tail app --count 0", "--count"),
+        ("run app --drain -1", "--drain"),
+        ("submit app --timeout -1", "--timeout"),
+        ("run app_specific_files/example --nodes -1", "--nodes -1: a local run has"),
+        ("run app_specific_files/example --host 203.0.113.7", "no server can listen on '203.0.113.7'"),
+        ("up --host not.an.address.invalid", "no server can listen on 'not.an.address.invalid'"),
         ("run no/such/folder", "does not exist"),
         ("map --problem none.json", "the problem file none.json cannot be read"),
         ("tail app --log", "name the task"),

@@ -41,7 +41,7 @@ def test_hosts_of_tasks_outside_the_graph_are_nodes() -> None:
         check_fits(watching, names("2", watching))
 
 
-@pytest.mark.parametrize("asked", ["0", "65"])
+@pytest.mark.parametrize("asked", ["0", "65", "-1"])
 def test_a_number_of_nodes_that_cannot_be(asked: str) -> None:
     with pytest.raises(UsageError, match="between 1 and 64"):
         local_nodes(asked, None)
@@ -72,6 +72,13 @@ def test_a_file_of_nodes(tmp_path: Path, content: str, nodes: list[tuple[str, fl
         ("a: {cpus: true}", "a has True cpus"),
         ("a: {memory: 1}", "the one setting"),
         ("a: [", "is not YAML"),
+        ("[[a]]", "is no text"),
+        ("a: {cpus: 1}\nb:\na: {cpus: 2}\n", ":3: a stands here already, in line 1"),
+        ("a: {cpus: 1, cpus: 2}", "cpus stands here already"),
+        ("[a, b, a]", "a is there twice"),
+        ("'a b':", "the node name 'a b' holds what one cannot see"),
+        ("'':", "1 to 253 characters"),
+        (f"{'n' * 254}:", "1 to 253 characters"),
     ],
 )
 def test_a_file_that_is_no_list_of_nodes(tmp_path: Path, content: str, words: str) -> None:

@@ -54,7 +54,7 @@ def written(tmp_path: Path, value: object) -> Path:
 def test_a_mapping_as_jupiter_writes_it_and_as_we_do(tmp_path: Path) -> None:
     app = prepare(EXAMPLE).app
     places = dict.fromkeys(TASKS, "node1")
-    for value in (places, {**places, "other": "node2"}, {"mapping": places, "digest": "old", "algorithm": "heft"}):
+    for value in (places, {**places, "home": "home"}, {"mapping": places, "digest": "old", "algorithm": "heft"}):
         mapping = read_mapping(written(tmp_path, value), app, ["home", "node1"])
         assert (mapping.assignment, mapping.digest, mapping.algorithm) == (places, "", "given")
 
@@ -64,6 +64,7 @@ def test_a_mapping_as_jupiter_writes_it_and_as_we_do(tmp_path: Path) -> None:
     [
         ({"split": "node1"}, "names no node for count, length, merge, summary"),
         (dict.fromkeys(TASKS, "node9"), "puts split on node9, but the nodes are home, node1"),
+        ({**dict.fromkeys(TASKS, "node1"), "splt": "node1"}, "maps splt, but example has no such task"),
         ({"split": 1}, "is no mapping"),
         ([1], "is no mapping"),
     ],

@@ -107,6 +107,13 @@ def test_a_fault_is_named_with_its_place(changes: dict[str, Any], message: str) 
     assert message in faults(small(**changes))
 
 
+@pytest.mark.parametrize("form", [{}, {"tasks": [], "nodes": []}, {"problem": {}}])
+def test_an_empty_problem_is_one_sentence(form: dict[str, Any]) -> None:
+    with pytest.raises(ProblemError, match="neither tasks nor nodes") as caught:
+        Problem.from_form(form)
+    assert len(caught.value.messages) == 1
+
+
 def test_a_cycle_is_named() -> None:
     rows = {name: {"P1": 1} for name in "ABCDE"}
     edges = [("A", "B", 1), ("B", "C", 1), ("C", "D", 1), ("D", "B", 1), ("D", "E", 1)]

@@ -188,6 +188,12 @@ def test_each_part_by_itself_may_not_be_followed_by_a_join_of_other_branches(tmp
     [
         ("{node1: x}", "", "1 node_map", "node_map has no 'home'; add it, with the host where inputs enter"),
         ("{home: x}", "", "1 node_map", "node_map has no node for tasks but 'home'; add some, such as node1"),
+        (
+            "{home: x, 'a b': y}",
+            "",
+            "1 node_map.a b",
+            "the node name 'a b' holds what one cannot see; use letters, digits, dots and the like",
+        ),
         ("{home: x, node1: 5}", "", "1 node_map.node1", "must be text, not 5; put it in quotes if it is meant as text"),
         (
             "{home: x, node1: y}",
