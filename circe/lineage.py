@@ -16,7 +16,9 @@ from runtime.item import Part, Report
 from runtime.records import Beat
 
 STALE_ROUNDS = 2
-"""Beats of every live worker that a root may go unlisted before it is sent again; doubled each time that happens."""
+"""Beats in a row of every live worker that a root may go unlisted before it is sent again; doubled each time that
+happens. In a row: on its way from one worker to the next a root is in the latest beat of neither, and one that waits
+for long on slow machines makes many such ways."""
 MAX_DOUBLINGS = 6
 
 
@@ -44,6 +46,7 @@ class _Root:
         often lost, to a sender that has yet to hear of it, and must not wait longer for that."""
         self.xor = 0
         self.round = 0
+        """The last one in which it is known to have been somewhere."""
 
 
 class Outgoing(NamedTuple):
@@ -189,7 +192,7 @@ class Lineage:
         return over
 
     def _stale(self, own: frozenset[int]) -> list[int]:
-        """Roots that every live worker has had time to list and none does."""
+        """Roots that every live worker has had time to list and none has listed."""
         completed = min(peer.rounds for peer in self._peers.values())
         if completed <= self._round:
             return []
@@ -199,9 +202,12 @@ class Lineage:
         listed = frozenset().union(*(peer.holds for peer in self._peers.values()))
         stale = []
         for number, root in self._roots.items():
-            # The round under way when the attempt began may hold older beats: it does not count.
+            if number in own or (number, root.attempt) in listed:
+                root.round = completed
+                continue
+            # The round under way when it was last seen may hold older beats: it does not count.
             patience = 1 + STALE_ROUNDS * 2 ** min(root.alarms, MAX_DOUBLINGS)
-            if completed >= root.round + patience and number not in own and (number, root.attempt) not in listed:
+            if completed >= root.round + patience:
                 root.alarms += 1
                 stale.append(number)
         return stale

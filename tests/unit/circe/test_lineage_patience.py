@@ -39,6 +39,29 @@ def test_workers_that_come_and_go_do_not() -> None:
     assert beats_until_sent_again(lineage, "t-11") == 1 + STALE_ROUNDS
 
 
+def test_a_root_that_goes_from_worker_to_worker_between_their_beats_is_not_lost() -> None:
+    """For as long as it was seen lately, however old it is: so are all on machines that take seconds for an item."""
+    lineage = Lineage("h", lambda: 1)
+    lineage.follow({"t": ("t-0",), "u": ("u-0",)})
+    lineage.start(1, "i", (Entry("t", b"v"),))
+
+    def beat(worker: str, *, holds: bool) -> bool:
+        held = (("h", 1, 1),) if holds else ()
+        each = Beat(app="a", task="t", incarnation=worker, node="n", state=READY, number=1, connections=1, holds=held)
+        return bool(lineage.beat(each, frozenset())[0])
+
+    for _ in range(10):
+        assert not beat("t-0", holds=True)
+        assert not beat("u-0", holds=False)
+    # It arrives where the last beat was just too early, having left where the next one is just too late.
+    assert not beat("t-0", holds=False)
+    assert not beat("u-0", holds=False)
+    assert not beat("t-0", holds=False)
+    assert not beat("u-0", holds=True)
+    rounds = next(count for count in range(1, 10) if beat("t-0", holds=False) or beat("u-0", holds=False))
+    assert rounds == 1 + STALE_ROUNDS
+
+
 def test_a_root_that_comes_again_begins_above_what_may_still_be_under_way() -> None:
     """A head keeps its name when it is named again, and joins drop what is older than what they hold."""
     lineage = started()
