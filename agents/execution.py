@@ -136,9 +136,8 @@ class ExecutionProfiler:
     async def _take(self, app: App, known: _Known, answer: Answer) -> None:
         if answer.error:
             known.failures[answer.task] = answer.error
-            logger.warning(
-                "application %s, task '%s', node %s: %s", app.name, answer.task, self._how.node, answer.error
-            )
+            # Told by the beat, to whoever waits for the application: once, and not by every node.
+            logger.info("application %s, task '%s', node %s: %s", app.name, answer.task, self._how.node, answer.error)
             self._beat(app, answer.task, FAILED, answer.error)
             return
         numbers = answer.numbers

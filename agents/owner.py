@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +24,13 @@ def is_gone(text: str) -> bool:
     """Whether the process whose mark is in `text` has ended. Of other containers' processes we cannot know."""
     found = _MARK.search(text)
     return found is not None and found["namespace"] == _namespace() and _started(int(found["pid"])) != found["started"]
+
+
+def sweep(folder: Path, prefix: str) -> None:
+    """Remove the folders there that bear the mark of a process that has ended."""
+    for path in sorted(folder.glob(f"{prefix}*")):
+        if is_gone(path.name):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _namespace() -> str:

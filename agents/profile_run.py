@@ -22,6 +22,7 @@ from runtime.app import App
 BUDGET_S = 0.4
 DEADLINE_S = 60.0
 STDERR_TAIL_BYTES = 2000
+PREFIX = "profiling-"
 COMMAND = (sys.executable, "-P", "-m", "agents.profile_child")
 
 
@@ -51,7 +52,9 @@ class ProfileRun:
     async def measure(self, app: App, folder: Path, take: Take) -> None:
         """Give every task's answer to `take` as it comes. User code works on a copy that is thrown away."""
         self.scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="profiling-", dir=self.scratch, ignore_cleanup_errors=True) as place:
+        owner.sweep(self.scratch, PREFIX)
+        mine = f"{PREFIX}{owner.mark()}-"
+        with tempfile.TemporaryDirectory(prefix=mine, dir=self.scratch, ignore_cleanup_errors=True) as place:
             copy = Path(place, "app")
             await asyncio.to_thread(shutil.copytree, folder, copy)
             async with self._child() as child:
@@ -70,14 +73,6 @@ class ProfileRun:
             children.kill(process)  # and whatever user code started
             await process.wait()
             await child.close()
-
-
-def _sweep(scratch: Path) -> None:
-    """Make the folder, and remove from it what agents that were killed left behind."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    for path in sorted(scratch.glob("profiling-*")):
-        if owner.is_gone(path.name):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 class _Child:

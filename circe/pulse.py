@@ -23,12 +23,15 @@ class Pulse:
         self._counts: dict[str, int] = {}
         self._samples: deque[float] = deque(maxlen=SAMPLES)
         self._busy_s = 0.0
+        self.busy_s = 0.0
+        """In user code, since the start."""
         self.number = 0
 
     def add(self, busy_s: float) -> None:
         """One item took this long."""
         self._samples.append(busy_s)
         self._busy_s += busy_s
+        self.busy_s += busy_s
 
     def beat(
         self, now_s: float, counts: Mapping[str, int], renewed_s: float = 0.0

@@ -230,7 +230,13 @@ class Worker:
         if self._lines is not None:
             self._lines.say_left_out()
             printed = self._lines.left_out
-        shells = {"errors": self._attempts.errors, "tap.left_out": self.tap.left_out, "print.left_out": printed}
+        busy_ms = int(self._pulse.busy_s * 1000)
+        shells = {
+            "busy_ms": busy_ms,
+            "errors": self._attempts.errors,
+            "tap.left_out": self.tap.left_out,
+            "print.left_out": printed,
+        }
         return {**self.flow.counts, **shells}
 
     async def drain(self) -> None:

@@ -105,6 +105,7 @@ def new(
 @group.command(rich_help_panel=PANEL)
 def validate(folder: Folder, as_json: AsJson = False) -> None:
     """Check an application's folder: every fault at once, each with its place. Exit code 2 if there is one."""
+    from deploy.report import counted
     from runtime.app_config import examine
 
     report = examine(folder)
@@ -123,6 +124,6 @@ def validate(folder: Folder, as_json: AsJson = False) -> None:
         if report.app is not None:
             graph = report.app.graph
             order, ends = " -> ".join(graph.order), ", ".join(graph.results)
-            typer.echo(f"{report.app.name}: {len(graph.tasks)} tasks, {order}; results from {ends}")
+            typer.echo(f"{report.app.name}: {counted(len(graph.tasks), 'task')}, {order}; results from {ends}")
     if report.app is None:
         raise typer.Exit(2)

@@ -33,6 +33,7 @@ def send(
     """
     from deploy.ingest import check_input
     from deploy.progress import progress
+    from deploy.report import counted
     from deploy.sending import send_all
 
     check_input(source)
@@ -48,7 +49,7 @@ def send(
     if as_json:
         print_json({"app": name, "acknowledged": count})
     else:
-        typer.echo(f"{count:,} inputs of {name} acknowledged")
+        typer.echo(f"{counted(count or 0, 'input')} of {name} acknowledged")
 
 
 @group.command(rich_help_panel=PANEL)
@@ -117,27 +118,29 @@ def dead_replay(name: AppName, task: OneTask = None, server: Server = DEFAULT_SE
     Only what follows from the items that failed comes out; what else followed from an input is there already.
     """
     from deploy.dead import replay
+    from deploy.report import counted
 
     done = _with_app(server, name, task, lambda bus, app: replay(bus, name, app.graph.entries, task))
     if as_json:
         print_json({"sent": done.sent, "kept": done.kept})
         return
-    typer.echo(f"{done.sent:,} inputs sent again")
+    typer.echo(f"sent again: {counted(done.sent, 'input')}")
     if done.kept:
         todo = "send it again yourself, then purge"
-        typer.echo(f"{done.kept:,} letters kept: they do not hold the input behind them ({todo})", err=True)
+        typer.echo(f"kept, without the input behind it: {counted(done.kept, 'letter')} ({todo})", err=True)
 
 
 @dead.command("purge")
 def dead_purge(name: AppName, task: OneTask = None, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     """Drop dead letters."""
     from deploy.dead import purge
+    from deploy.report import counted
 
     count = _with_app(server, name, task, lambda bus, _: purge(bus, name, task))
     if as_json:
         print_json({"purged": count})
     else:
-        typer.echo(f"{count:,} dead letters dropped")
+        typer.echo(f"{counted(count, 'dead letter')} dropped")
 
 
 def _with_app(server: str, name: str, task: str | None, act: Any) -> Any:

@@ -36,6 +36,9 @@ def status(
         print_json(found[0] if name else found)
         return
     print_table("", tables.APP_COLUMNS, [tables.app_row(each) for each in found])
+    for each in found:
+        if tables.brief(each["state"]) != each["state"]:
+            typer.echo(f"{each['app']}: {each['state']}")
     if name:
         print_table("", tables.WORKER_COLUMNS, [tables.worker_row(each) for each in found[0]["workers"]])
         for failure in found[0]["failures"]:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents import owner
 from circe.layout import system_streams
 from deploy.nodes import LocalNode
 from deploy.submit import find_apps
@@ -34,6 +35,7 @@ STOP_GRACE_S = 5.0
 HURRY_GRACE_S = 0.3
 LONGEST_SERVER_PAUSE_S = 1.0
 """Nothing goes on without it."""
+PREFIX = "jupiter-run-"
 GATEWAY, AGENT = "gateway", "agent"
 
 
@@ -73,7 +75,8 @@ class LocalJupiter:
 @contextlib.asynccontextmanager
 async def local_jupiter(service: Service, plan: LocalPlan, say: Callable[[str], None]) -> AsyncIterator[LocalJupiter]:
     """Started on entry, gone on exit: no process, no port and no file stays. `say` takes what components print."""
-    cache = Path(tempfile.mkdtemp(prefix="jupiter-run-"))
+    owner.sweep(Path(tempfile.gettempdir()), PREFIX)  # of launchers that were killed
+    cache = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{owner.mark()}-"))
     try:
         async with (
             EmbeddedServer(plan.store, plan.port, host=plan.host, max_store_bytes=plan.max_store_bytes) as server,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ class Figures:
     unfinished: int = 0
     dead_letters: int = 0
     restarts: int = 0
+    is_stopped: bool = False
+    """By its user, before it had ended by itself."""
 
     @property
     def elapsed_s(self) -> float | None:
@@ -49,6 +51,7 @@ def build(
     return {
         "app": app.name,
         "digest": app.digest,
+        "stopped": figures.is_stopped,
         "algorithm": None if mapping is None else mapping.algorithm,
         "objective": app.objective if mapping is None else mapping.objective,
         "epoch": picture.epoch,
@@ -67,7 +70,7 @@ def build(
             "dead_letters": figures.dead_letters,
             "resent": picture.total(HOME).get("resent", 0),
         },
-        "tasks": {task: _task(picture, task) for task in app.graph.tasks},
+        "tasks": {task: _task(picture, task, figures.elapsed_s) for task in app.graph.tasks},
         "dead_letters": list(dead),
         "restarts": figures.restarts,
     }
@@ -88,22 +91,25 @@ def _measured(picture: Picture, figures: Figures, *, is_once: bool) -> dict[str,
     }
 
 
-def _task(picture: Picture, task: str) -> dict[str, Any]:
+def _task(picture: Picture, task: str, elapsed_s: float | None) -> dict[str, Any]:
     total = picture.total(task)
     beats = [beat for beat in picture.beats.values() if beat.task == task]
-    rates: dict[str, float] = {}
-    for beat in beats:
-        for name, rate in beat.rates.items():
-            rates[name] = round(rates.get(name, 0.0) + rate, 3)
+    busy_s = total.pop("busy_ms", 0) / 1000
     return {
         # While its worker is replaced, a task is where it is meant to be.
         "node": ", ".join(node_of(picture, task))
         or (picture.mapping.assignment.get(task, "") if picture.mapping else ""),
         **{name: total.get(name, 0) for name in COUNTS},
         "other": {name: count for name, count in sorted(total.items()) if name not in COUNTS and count},
-        "rates": rates,
+        "rates": _rates(total, busy_s, elapsed_s) if elapsed_s else {},
         **{f"{name}_s": max(beat.latencies_s[name] for beat in beats) for name in ("p50", "p99") if _all(beats, name)},
     }
+
+
+def _rates(total: Mapping[str, int], busy_s: float, elapsed_s: float) -> dict[str, float]:
+    """Over the whole run, whoever ran the task meanwhile."""
+    rates = {f"{name}_per_s": round(total.get(name, 0) / elapsed_s, 3) for name in ("in", "out", "results")}
+    return {**rates, "busy_ratio": round(busy_s / elapsed_s, 4)}
 
 
 def _all(beats: Sequence[Any], name: str) -> bool:
@@ -118,7 +124,7 @@ def summary(report: dict[str, Any]) -> list[str]:
     """The report in a few lines for people."""
     items, measured, predicted = report["items"], report["measured"], report["predicted"]
     speed = f", {measured['items_per_s']:,.0f} items/s" if measured["items_per_s"] else ""
-    lines = [f"{items['in']:,} inputs, {items['results']:,} results{speed}"]
+    lines = [f"{counted(items['in'], 'input')}, {counted(items['results'], 'result')}{speed}"]
     if measured["p50_s"] is not None:
         lines.append(f"from end to end: p50 {seconds(measured['p50_s'])}, p99 {seconds(measured['p99_s'])}")
     for what in ("makespan_s", "period_s"):
@@ -126,15 +132,20 @@ def summary(report: dict[str, Any]) -> list[str]:
             name = what.removesuffix("_s")
             lines.append(f"{name}: predicted {seconds(predicted[what])}, measured {seconds(measured[what])}")
     if items["resent"]:
-        lines.append(f"{items['resent']:,} inputs were sent again")
+        lines.append(f"sent again: {counted(items['resent'], 'input')}")
     if items["dead_letters"]:
-        lines.append(f"{items['dead_letters']:,} DEAD LETTERS: items that failed for good gave no result")
+        lines.append(f"{counted(items['dead_letters'], 'DEAD LETTER', 'S')}: what failed for good gave no result")
         lines += [f"  {_letter(letter)}" for letter in report["dead_letters"]]
     return lines
 
 
 def _letter(letter: dict[str, Any]) -> str:
     return f"task {letter.get('task')}, input {letter.get('seq') or letter.get('id')}: {letter.get('error')}"
+
+
+def counted(count: int, what: str, ending: str = "s") -> str:
+    """So many of a thing."""
+    return f"{count:,} {what}{'' if count == 1 else ending}"
 
 
 def seconds(value: float | None) -> str:

@@ -171,6 +171,7 @@ async def _run(
 
             await Stream(local.bus, app, plan.stream, figures, flowing).run(service.stopping)
             await _last_beats(watch)
+        figures.is_stopped = service.stopping.is_set()
         figures.restarts = local.supervisor.restarts
         figures.dead_letters, letters = await dead.first(local.bus, app.name, FIRST_LETTERS)
         found = report.build(app, watch.picture, figures, letters, is_once=plan.stream.is_once)

@@ -10,6 +10,7 @@ from deploy.cutting import Cutter
 from deploy.ingest import Sender, read_chunks
 from deploy.positions import Positions
 from deploy.progress import Progress
+from deploy.report import counted
 from deploy.submit import find_app
 from runtime import subjects
 from runtime.bus import Bus
@@ -40,7 +41,7 @@ async def send_all(bus: Bus, name: str, source: str, stopping: asyncio.Event, sh
             with contextlib.suppress(TimeoutError, JupiterError):
                 async with asyncio.timeout(1.0):
                     await sender.finish()
-            show.say(f"{positions.stored_count:,} inputs of {name} acknowledged before the interruption")
+            show.say(f"{counted(positions.stored_count, 'input')} of {name} acknowledged before the interruption")
         await sender.cancel()
     return positions.stored_count
 

@@ -13,7 +13,7 @@ from deploy.cutting import Cutter
 from deploy.ingest import Sender, read_chunks
 from deploy.lead import Lead
 from deploy.positions import Counted, Positions
-from deploy.report import Figures
+from deploy.report import Figures, counted
 from deploy.results import Look, Output, ResultReader
 from runtime.app import App
 from runtime.bus import Bus
@@ -199,9 +199,9 @@ class Stream:
                         last = look.last_sequence
                     await asyncio.sleep(0 if last is None else LOOK_S)
         except TimeoutError:
-            left = "some" if look is None else f"{look.unfinished:,}"
+            left = "some inputs" if look is None else counted(look.unfinished, "input")
             raise JupiterError(
-                f"stopped with {left} inputs unfinished after {self._plan.drain_s:g} s; they gave no result"
+                f"stopped after {self._plan.drain_s:g} s with {left} unfinished, which gave no result"
             ) from None
 
 

@@ -118,13 +118,24 @@ async def submit_app(
         except TimeoutError:
             nodes = len(watch.picture.nodes)
             _, text = progress.preparing(watch.picture, app, nodes, measures=mapping is None)
-            cure = f"it stays submitted; jupiter delete {app.name} takes it away"
-            raise JupiterError(f"{app.name} is not in place after {timeout_s:g} s: {text}; {cure}") from None
+            text = f"{app.name} is not in place after {timeout_s:g} s: {text}"
+            raise JupiterError(f"{text}; {await _undo(bus, app, is_new=before is None)}") from None
+        except JupiterError as error:
+            raise JupiterError(f"{error}; {await _undo(bus, app, is_new=before is None)}") from error
         found = watch.picture.mapping
     if before is not None:
         await forget_bundle(bus, before.digest)
     places = {} if found is None else dict(found.assignment)
     return {"app": app.name, "digest": app.digest, "state": "in place", "mapping": places}
+
+
+async def _undo(bus: Bus, app: App, *, is_new: bool) -> str:
+    """After a failure: nothing stays of an application that was not there before; in a few words."""
+    if not is_new:
+        return f"it stays submitted; jupiter delete {app.name} takes it away"
+    await bus.delete_record(subjects.CONTROL_STREAM, subjects.app(app.name))
+    await forget_bundle(bus, app.digest)
+    return "it is taken away again"
 
 
 async def wait_in_place(watch: Watch, app: App) -> None:

@@ -17,7 +17,22 @@ def app_row(found: dict[str, Any]) -> tuple[Any, ...]:
     mapping = f"{found['algorithm']} @{found['epoch']}" if found["algorithm"] else "-"
     rate = found["rates"].get("in_per_s", 0.0)
     waits = (found["in_flight"], found["lag"], found["results_unread"], found["dead_letters"])
-    return (found["app"], found["state"], mapping, f"{rate:,.0f}", *waits, seconds(found["latencies_s"].get("p50")))
+    return (
+        found["app"],
+        brief(found["state"]),
+        mapping,
+        f"{rate:,.0f}",
+        *waits,
+        seconds(found["latencies_s"].get("p50")),
+    )
+
+
+def brief(state: str) -> str:
+    """A state in a word or two; what it is about stands below the table."""
+    for known in ("in place", "waiting", "moving", "not obeyed"):
+        if state.startswith(known):
+            return known
+    return "not mapped"
 
 
 WORKER_COLUMNS = (

@@ -104,8 +104,12 @@ def _load(profile: NodeProfile, cores: float, used_cores: float) -> NodeLoad:
 
 def _reasons(app: App, table: ProfileTable, task: str, nodes: tuple[str, ...]) -> str:
     failures = table.failures(app, task, nodes)
-    said = [f"on {node} it {failures.get(node) or 'was not measured'}" for node in nodes[:REASONS]]
+    said = [f"on {node} it {_verb(failures.get(node, 'not measured'))}" for node in nodes[:REASONS]]
     return "; ".join(said) + (f"; and so on for {len(nodes) - REASONS} more" if len(nodes) > REASONS else "")
+
+
+def _verb(why: str) -> str:
+    return f"was {why}" if why.startswith("not ") else why
 
 
 Value = TypeVar("Value")

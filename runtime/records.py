@@ -108,7 +108,7 @@ class Beat:
     waits: tuple[Held, ...] = ()
     """Parts that wait for their siblings, and join leftovers; the head says which are over."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """`in`, `out`, `results`, `filtered`, `dead`, `errors`, `dropped.<reason>`, … since the start."""
+    """`in`, `out`, `results`, `filtered`, `dead`, `errors`, `busy_ms`, `dropped.<reason>`, … since the start."""
     rates: Mapping[str, float] = field(default_factory=dict)
     """`in_per_s`, `out_per_s`, `busy_ratio`, …"""
     latencies_s: Mapping[str, float] = field(default_factory=dict)

@@ -126,7 +126,8 @@ async def test_standard_input_streams(place: Place) -> None:
 
 
 async def test_ctrl_c_finishes_what_is_in_flight_and_leaves_nothing(place: Place) -> None:
-    async with place.started("run", EXAMPLE, "--nodes", "2", "--output", "out.jsonl") as running:
+    files = ("--output", "out.jsonl", "--report", "report.json")
+    async with place.started("run", EXAMPLE, "--nodes", "2", *files) as running:
         url = await running.url()
         await running.says("waiting for inputs")
         async with connect(url, name="test") as bus:
@@ -135,6 +136,7 @@ async def test_ctrl_c_finishes_what_is_in_flight_and_leaves_nothing(place: Place
         running.process.send_signal(signal.SIGINT)
         assert await running.ended() == 0, running.said
     assert [result["seq"] for result in results(place.folder / "out.jsonl")] == list(range(1, 501))
+    assert json.loads((place.folder / "report.json").read_text())["stopped"] is True
     assert not listens(int(url.rsplit(":", 1)[1]))
     assert place.processes() == []
     assert list(place.temporary.iterdir()) == []
@@ -196,7 +198,7 @@ async def test_what_cannot_be_finished_in_time_is_said(place: Place) -> None:
         await running.says("3 in")
         running.process.send_signal(signal.SIGINT)
         assert await running.ended(within_s=15) == 1
-        assert "stopped with 3 inputs unfinished" in running.said[-1]
+        assert "with 3 inputs unfinished" in running.said[-1]
 
 
 async def test_a_launcher_that_is_killed_takes_everything_with_it(place: Place) -> None:
@@ -207,6 +209,10 @@ async def test_a_launcher_that_is_killed_takes_everything_with_it(place: Place) 
         await running.ended()
         await place.nothing_left(within_s=5)
     await until(lambda: not listens(int(url.rsplit(":", 1)[1])))
+    assert list(place.temporary.glob("jupiter-run-*"))
+    written(place, "in.txt", ["a line"])
+    assert place.run("run", EXAMPLE, "--nodes", "1", "--input", "in.txt").returncode == 0
+    assert list(place.temporary.iterdir()) == []  # the next one has cleared away
 
 
 def test_a_task_that_cannot_start_ends_the_run_with_its_reason(place: Place) -> None:
@@ -218,5 +224,6 @@ def test_a_task_that_cannot_start_ends_the_run_with_its_reason(place: Place) -> 
     ran = place.run("run", app, "--nodes", "1", "--input", "in.txt")
     assert ran.returncode == 1
     assert "task lame" in ran.stderr.splitlines()[-1]
+    assert ran.stderr.count("no_such_module") == 1, ran.stderr
     assert "no_such_module" in ran.stderr.splitlines()[-1]
     assert place.processes() == []

@@ -49,6 +49,7 @@ async def test_a_day_with_jupiter(place: Place) -> None:
             await runs_new_code_within_five_seconds(day)
             await remaps(day)
             await reads_dead_letters(day)
+            await keeps_nothing_of_what_cannot_start(day)
             await deletes_and_begins_clean(day)
         up.process.send_signal(signal.SIGINT)
         assert await up.ended() == 0
@@ -183,6 +184,18 @@ async def deletes_and_begins_clean(day: Day) -> None:
     assert (found["lag"], found["egress"]["messages"], found["dead_letters"]) == (0, 0, 0)
     await day("send", "example", given="fresh start\n")
     assert json.loads(await day("tail", "example", "--from-start", "-n", "1"))["seq"] == 1
+
+
+async def keeps_nothing_of_what_cannot_start(day: Day) -> None:
+    app = application(
+        day.place.folder / "lame", "- {name: lame, base_script: lame.py, children: [home]}",
+        before="codec: text", lame="import no_such_module\n\ndef process(item, ctx):\n    return item\n",
+    )  # fmt: skip
+    (app / "sample_input").mkdir()
+    (app / "sample_input" / "lines.txt").write_text("1\n")
+    said = await day("submit", app, status=1)
+    assert "no_such_module" in said and "it is taken away again" in said
+    assert "lame" not in [each["app"] for each in await day.json("apps")]
 
 
 async def names(bus: Bus) -> list[str]:

@@ -1,5 +1,7 @@
 """Whose a leftover is."""
 
+from pathlib import Path
+
 from agents import owner
 
 
@@ -17,3 +19,14 @@ def test_the_dead_own_nothing() -> None:
     namespace, _, started = owner.mark().split("-")
     assert owner.is_gone(f"profiling-{namespace}-{2**22 + 1}-{started}-x")
     assert not owner.is_gone("something else")
+
+
+def test_only_what_the_dead_left_is_swept(tmp_path: Path) -> None:
+    namespace, _, started = owner.mark().split("-")
+    mine = tmp_path / f"run-{owner.mark()}-a"
+    left = tmp_path / f"run-{namespace}-{2**22 + 1}-{started}-b"
+    other = tmp_path / f"other-{namespace}-{2**22 + 1}-{started}-b"
+    for folder in (mine, left, other):
+        (folder / "inside").mkdir(parents=True)
+    owner.sweep(tmp_path, "run-")
+    assert sorted(tmp_path.iterdir()) == sorted([mine, other])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from deploy.report import Figures, build, seconds, summary
+from deploy.report import Figures, build, counted, seconds, summary
 from deploy.watch import Picture
 from runtime import codec, subjects
 from runtime.app import App
@@ -85,6 +85,29 @@ def test_a_run_in_which_nothing_happened_has_a_report() -> None:
     assert report["measured"]["items_per_s"] is None
     assert json.loads(json.dumps(report)) == report
     assert summary(report) == ["0 inputs, 0 results"]
+    assert report["stopped"] is False
+
+
+def test_rates_are_of_the_whole_run_and_of_all_who_ran_the_task() -> None:
+    found = picture()
+    found.take(beat("a", "a-2", counts={"in": 5, "out": 2, "busy_ms": 500}, rates={"in_per_s": 1000.0}))
+    report = build(APP, found, figures(), [], is_once=False)
+    assert report["tasks"]["a"]["rates"] == {
+        "in_per_s": 4.0,
+        "out_per_s": 1.0,
+        "results_per_s": 0.0,
+        "busy_ratio": 0.25,
+    }
+    assert "busy_ms" not in report["tasks"]["a"]["other"]
+
+
+def test_one_is_one() -> None:
+    assert [counted(count, "input") for count in (0, 1, 2, 1_000)] == [
+        "0 inputs",
+        "1 input",
+        "2 inputs",
+        "1,000 inputs",
+    ]
 
 
 def test_dead_letters_are_loud() -> None:

@@ -74,12 +74,13 @@ def test_a_task_that_runs_nowhere_is_named_with_the_reasons() -> None:
     known = table("home", "node1", "node2")
     known.failed("app", "a", "home", "d", "raised RuntimeError: no camera")
     known.failed("app", "a", "node1", "an older one", "raised SyntaxError")
+    known.failed("app", "a", "node2", "d", "not measured: no sample")
     with pytest.raises(UsageError) as caught:
         costs.build(APP, known, 1.0)
     assert str(caught.value) == (
         "task a can run on no node: on home it raised RuntimeError: no camera; on node1 it was not measured; "
-        "on node2 it was not measured"
+        "on node2 it was not measured: no sample"
     )
-    assert known.missing(APP, 1.0).executions == (("a", "node1"), ("a", "node2"))
+    assert known.missing(APP, 1.0).executions == (("a", "node1"),)
     known.execution(execution("home"), 1.0)
     assert costs.build(APP, known, 1.0).tasks[-1] == "a"
