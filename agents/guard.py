@@ -19,6 +19,7 @@ from agents.hangs import NOBODY, Overdue, Watch, is_lost, pause_s
 from agents.output import Output
 from agents.verdict import Death, Verdict, judge
 from runtime import children
+from runtime.clock import clock_s
 from runtime.slot import DUMP_SIGNAL, SIZE_BYTES, Call, Slots
 
 logger = logging.getLogger(__name__)
@@ -61,8 +62,11 @@ class Guard:
         os.close(self.descriptor)
         self.output.started()
 
-    async def watch(self, process: asyncio.subprocess.Process, speak: Callable[[], Awaitable[None]]) -> None:
-        """Until cancelled, or until the worker had to be ended. `speak` says for it that it lives."""
+    async def watch(self, process: asyncio.subprocess.Process, speak: Callable[[], Awaitable[bool]]) -> None:
+        """Until cancelled, or until the worker had to be ended.
+
+        `speak` says for it that it lives, and returns whether that was heard.
+        """
         spoke_s = 0.0
         while True:
             await asyncio.sleep(pause_s(self._timeout_s))
@@ -81,9 +85,9 @@ class Guard:
                 return await self._end(process)
             if calls and is_silent and now_s - spoke_s > SPEAK_S:
                 # It does not let go of the interpreter. Work goes on, so nobody may take it for dead.
-                spoke_s = now_s
-                await speak()
-                self.slots.renew(now_s)
+                spoke_s, spoken_s = now_s, clock_s()
+                if await speak():
+                    self.slots.renew(spoken_s)
 
     def _look(self, now_s: float, calls: list[Call], beat_s: float) -> Overdue:
         step, is_loop = self.slots.current(), self.slots.is_loop

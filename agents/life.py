@@ -154,12 +154,14 @@ class Life:
         subject = subjects.status(beat.app, beat.task, beat.incarnation)
         await self._means.bus.put_record(subject, codec.encode_record(beat.to_record()))
 
-    async def _speak(self) -> None:
+    async def _speak(self) -> bool:
         """The worker's last beat again: it lives, but its code keeps the interpreter to itself."""
         with contextlib.suppress(TransportError, ValueError, KeyError, TypeError):
             beat = await self._last_beat()
             if beat is not None and beat.state != GONE:
                 await self._put(replace(beat, is_spoken_for=True))
+                return True
+        return False
 
     async def say_gone(self) -> None:
         """The worker's last beat once more, so that what it counted and complained of stays to be read."""

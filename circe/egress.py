@@ -78,7 +78,7 @@ class Egress:
         task.add_done_callback(self._background.discard)
 
     async def _settle(self, result: Result, error: BaseException | None) -> None:
-        """Try until the result is stored, or another input's holds its id."""
+        """Try until the result is stored, or another input's holds its id, or nobody waits for it any more."""
         subject = subjects.put(self._app, self._task, result.item_id)
         wait_s = FIRST_RETRY_S
         while error is not None:
@@ -91,6 +91,8 @@ class Egress:
                     return
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_RETRY_S)
+            if result.job.is_over:
+                break
             error = await self._try(subject, result.payload, self._headers(result))
         self._on_stored(result.job)
 

@@ -44,6 +44,9 @@ class Job:
     """Why the egress will not have one of them: the job is a dead letter once all are answered for."""
     is_sent: bool = False
     """Its children have their answers."""
+    is_over: bool = False
+    """Its input has ended, or may have under another head: its results must not be stored, for those of a later
+    attempt may have been read and be gone."""
 
 
 class Result(NamedTuple):
@@ -112,6 +115,7 @@ class Flow:
         gone = self._heads - heads
         self._retired = (self._retired | gone) - heads
         self._forget_heads(gone)
+        self._end([job for job in self._open.values() if job.head in gone])
         self._heads = heads
         self._outbox.follow({child: edges.workers.get(child, ()) for child in self._children})
 
@@ -199,21 +203,36 @@ class Flow:
         if control.granted is not None:
             self._outbox.grant(control.sender, Amount(control.granted, control.granted_bytes))
         if control.over:
-            self._drop(control.sender, {root: attempt for root, attempt, _ in control.over})
+            self._drop(control.sender, control.over)
 
-    def _drop(self, head: str, over: dict[int, int]) -> None:
-        """Attempts that nobody waits for any more: neither their parts nor their queued jobs are of use."""
+    def _drop(self, head: str, over: Sequence[tuple[int, int, bool]]) -> None:
+        """Attempts that nobody waits for any more: neither their parts nor their queued jobs are of use.
+
+        What is in work is of use until its input has ended: a result that is there need not be stored again.
+        """
+        attempts = {root: attempt for root, attempt, _ in over}
+        ended = {root for root, _, is_ended in over if is_ended}
         if self._join is not None:
-            for root, attempt in over.items():
+            for root, attempt in attempts.items():
                 self._join.forget(head, root, attempt)
-        kept: deque[Job] = deque()
-        for job in self._ready:
-            if job.head == head and job.attempt <= over.get(job.root, 0):
-                self.counts["dropped.old_attempt"] += 1
-                self._close(job)
-            else:
-                kept.append(job)
-        self._ready = kept
+        jobs = [job for job in self._open.values() if job.head == head and job.attempt <= attempts.get(job.root, 0)]
+        self._end([job for job in jobs if job.root in ended])
+        self._unqueue(jobs)
+
+    def _end(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            job.is_over = True
+        self._unqueue(jobs)
+
+    def _unqueue(self, jobs: Sequence[Job]) -> None:
+        dropped = {id(job) for job in jobs}
+        for job in [job for job in self._ready if id(job) in dropped]:
+            self._let_go(job)
+        self._ready = deque(job for job in self._ready if id(job) not in dropped)
+
+    def _let_go(self, job: Job) -> None:
+        self.counts["dropped.old_attempt"] += 1
+        self._close(job)
 
     # ---- user code
 
@@ -236,6 +255,12 @@ class Flow:
         if self._outbox.blocked:
             return []
         return [self._ready.popleft() for _ in range(min(limit, len(self._ready)))]
+
+    def lets_go(self, job: Job) -> bool:
+        """Whether what came of a job that user code had is of no use any more; it is closed then."""
+        if job.is_over:
+            self._let_go(job)
+        return job.is_over
 
     def done(self, job: Job, outputs: Sequence[Output]) -> list[Result]:
         """User code returned: what to store before the job counts as done. Raises BranchError."""
@@ -267,7 +292,7 @@ class Flow:
 
     def stored(self, job: Job) -> bool:
         """One result of the job is stored at the egress; whether the job is to become a dead letter now."""
-        self.counts["results"] += 1
+        self.counts["results"] += not job.is_over
         return self._answered(job)
 
     def refused(self, job: Job, reason: str) -> bool:
@@ -332,7 +357,7 @@ class Flow:
 
     def beat(self) -> tuple[list[Held], list[Held], list[Instruction]]:
         """What waits for a machine here, what waits for siblings, and what to send to get unstuck."""
-        holds = {(job.head, job.root, job.attempt) for job in self._open.values()}
+        holds = {(job.head, job.root, job.attempt) for job in self._open.values() if not job.is_over}
         holds.update(self._outbox.held())
         waits: list[Held] = []
         if self._join is not None:

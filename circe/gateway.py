@@ -11,6 +11,7 @@ import random
 import time
 
 from circe.burial import bury_input
+from circe.fencing import Fencing
 from circe.head import Head, Input
 from circe.layout import RUN_KEY
 from circe.pulse import BEAT_S, Pulse
@@ -21,7 +22,6 @@ from circe.travel import header_fault, size_fault
 from runtime import codec, frames, subjects
 from runtime.app import App
 from runtime.bus import Bus
-from runtime.errors import JupiterError
 from runtime.message import Delivery, Message, Record
 from runtime.network import HOME
 from runtime.records import READY, Beat, EdgeRecord
@@ -50,7 +50,7 @@ class AppGateway:
         self.reader = Reader(bus, app.name, self.head, ingress, self._pulse.add)
 
     async def serve(self) -> None:
-        """Until cancelled: beat, follow, and read while it is our turn. Raises when the lease was missed."""
+        """Until cancelled: beat, follow, and read while it is our turn."""
         name = self._app.name
         self._run = await self._ingress_run()
         async with (
@@ -129,9 +129,7 @@ class AppGateway:
 
     def _beat(self) -> None:
         self.reader.beat()
-        stalled, rates, latencies_s = self._pulse.beat(time.monotonic(), self.head.counts)
-        if stalled:
-            raise JupiterError("stalled for longer than the lease: ending, because another may have taken over")
+        rates, latencies_s = self._pulse.beat(time.monotonic(), self.head.counts)
         beat = Beat(
             app=self._app.name,
             task=HOME,
@@ -150,7 +148,7 @@ class AppGateway:
 
 
 async def run_gateway(service: Service, bus: Bus, incarnation: str, node: str) -> None:
-    """Serve every application there is, until stopped."""
+    """Serve every application there is, until stopped. Raises JupiterError when it was away for too long."""
     serving: dict[str, asyncio.Task[None]] = {}
     changed = asyncio.Event()
     apps: dict[str, App] = {}
@@ -167,6 +165,7 @@ async def run_gateway(service: Service, bus: Bus, incarnation: str, node: str) -
         bus.follow(subjects.CONTROL_STREAM, subjects.app("*"), taking(App.from_record, on_app)),
     ):
         group.create_task(_stop_all(service, serving, changed), name="stop")
+        fence = group.create_task(_keep_fence(Fencing(bus)), name="fence")
         while not service.stopping.is_set():
             await changed.wait()
             changed.clear()
@@ -175,6 +174,13 @@ async def run_gateway(service: Service, bus: Bus, incarnation: str, node: str) -
             for name in sorted(apps.keys() - serving.keys()):
                 gateway = AppGateway(bus, apps[name], incarnation, node)
                 serving[name] = group.create_task(gateway.serve(), name=f"gateway of {name}")
+        fence.cancel()
+
+
+async def _keep_fence(fencing: Fencing) -> None:
+    while True:
+        fencing.beat()
+        await asyncio.sleep(BEAT_S)
 
 
 async def _stop_all(service: Service, serving: dict[str, asyncio.Task[None]], changed: asyncio.Event) -> None:

@@ -1,8 +1,4 @@
-"""The rhythm of beats: rates, latencies, and the discovery that this process was stalled.
-
-A worker or gateway that did not run for longer than its lease may have been replaced: it must end before it
-publishes anything more. Pure; the clock comes in.
-"""
+"""The rhythm of beats: rates and latencies. Pure; the clock comes in."""
 
 from __future__ import annotations
 
@@ -33,15 +29,9 @@ class Pulse:
         self._busy_s += busy_s
         self.busy_s += busy_s
 
-    def beat(
-        self, now_s: float, counts: Mapping[str, int], renewed_s: float = 0.0
-    ) -> tuple[bool, dict[str, float], dict[str, float]]:
-        """Whether the lease was missed; rates per second since the last beat; latency quantiles.
-
-        `renewed_s`: when somebody else last spoke for us.
-        """
+    def beat(self, now_s: float, counts: Mapping[str, int]) -> tuple[dict[str, float], dict[str, float]]:
+        """Rates per second since the last beat; latency quantiles."""
         elapsed_s = max(now_s - self._last_s, 1e-9)
-        stalled = now_s - max(self._last_s, renewed_s) > LEASE_S
         rates = {
             f"{name}_per_s": round((counts.get(name, 0) - self._counts.get(name, 0)) / elapsed_s, 3)
             for name in ("in", "out", "results", "ended")
@@ -50,7 +40,7 @@ class Pulse:
         rates["busy_ratio"] = round(self._busy_s / elapsed_s, 4)
         self._last_s, self._counts, self._busy_s = now_s, dict(counts), 0.0
         self.number += 1
-        return stalled, rates, quantiles(self._samples)
+        return rates, quantiles(self._samples)
 
 
 def quantiles(samples: deque[float]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """When results may leave the egress: acknowledged by their reader, their inputs ended, and no zombie left. Pure.
 
 A result is also the memory that refuses its double. So it goes only once its input has ended and `KEEP_S` has passed
-since: a process that stalled for longer has found out and ended itself.
+since: whoever was away for longer says nothing more (`circe.fence`), and whoever was not knows what is over.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 KEEP_S = 60.0
-"""Longer than a connection can be dead without being noticed, and than a stalled process may go on."""
+"""Longer than a process that is cut off goes on (30 s) and what it sent last is under way (20 s); and, with the lease
+that comes before it, longer than a server keeps the connection of a process that was stopped while sending (60 s with
+`ping_interval: 20s`, which the embedded one has)."""
 
 
 class _Mark(NamedTuple):

@@ -81,7 +81,7 @@ class Source:
 
     def beat(self) -> None:
         """The sign of life; a source holds nothing that a head waits for."""
-        _, rates, _ = self._pulse.beat(self._loop.time(), self.counts)
+        rates, _ = self._pulse.beat(self._loop.time(), self.counts)
         beat = Beat(
             app=self._app.name,
             task=self._source.name,

@@ -147,6 +147,9 @@ class Worker:
         results: list[Result] = []
         for job, outputs, busy_s in done:
             self._pulse.add(busy_s)
+            if self.flow.lets_go(job):
+                self._attempts.forget(job)
+                continue
             size_bytes = max((len(output.payload) for output in outputs), default=0)
             if fault := travel.size_fault("an output", size_bytes, self._bus.link.max_payload_bytes):
                 self._attempts.reject(job, fault)
@@ -179,6 +182,8 @@ class Worker:
         )
 
     def _bury(self, job: Job, failed: Failure, attempts: int) -> None:
+        if self.flow.lets_go(job):
+            return
         self._egress.bury(job, failed, attempts, self._options.node, self._buried)
 
     def _buried(self, job: Job) -> None:
@@ -196,14 +201,12 @@ class Worker:
 
     # ---- beats and the end
 
-    def beat(self) -> bool:
-        """Say what is held; false when this process was stalled for so long that it must end."""
+    def beat(self) -> None:
+        """Say what is held."""
         holds, waits, probes = self.flow.beat()
         self._carry_out(probes)
         now_s = self._loop.time()
-        stalled, rates, latencies_s = self._pulse.beat(now_s, self.flow.counts, self._slots.renewed_s)
-        if stalled:
-            return False
+        rates, latencies_s = self._pulse.beat(now_s, self.flow.counts)
         self._slots.beat(now_s)
         beat = Beat(
             app=self._app.name,
@@ -223,7 +226,6 @@ class Worker:
         )
         subject = subjects.status(self._app.name, self._task.name, self._options.incarnation)
         self._bus.publish(subject, codec.encode_record(beat.to_record()))
-        return True
 
     def _counts(self) -> dict[str, int]:
         printed = 0

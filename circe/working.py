@@ -8,6 +8,7 @@ import os
 from mmap import mmap
 
 from circe import failpoints
+from circe.fencing import Fencing
 from circe.options import WorkerOptions
 from circe.printing import Lines
 from circe.pulse import BEAT_S
@@ -70,6 +71,7 @@ async def _work(
         await _say_failed(bus, options, error)
         raise
     bus = failpoints.over(bus, app.name, task.name)
+    fencing = Fencing(bus, lambda: slots.renewed_s)
     worker = Worker(bus, options, app, user_task, context, slots, lines)
     try:
         await bus.subscribe(subjects.inbox(app.name, task.name, options.incarnation), worker.on_frame)
@@ -77,18 +79,18 @@ async def _work(
         await worker.tap.start()
         on_edges = taking(EdgeRecord.from_record, worker.on_edges)
         async with bus.follow(subjects.CONTROL_STREAM, subjects.edges(app.name), on_edges):
-            await _live(service, worker)
+            await _live(service, worker, fencing)
     finally:
         await worker.close()
         if user_task.teardown is not None:
             await _tear_down(user_task, context)
 
 
-async def _live(service: Service, worker: Worker) -> None:
+async def _live(service: Service, worker: Worker, fencing: Fencing) -> None:
     draining: asyncio.Task[None] | None = None
     while draining is None or not draining.done():
-        if not worker.beat():
-            raise JupiterError("stalled for longer than the lease: ending, because another may have taken over")
+        fencing.beat()
+        worker.beat()
         try:
             async with asyncio.timeout(BEAT_S):
                 await (service.stopping.wait() if draining is None else asyncio.shield(draining))

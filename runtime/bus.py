@@ -12,9 +12,10 @@ import contextlib
 import json
 import logging
 import random
+import socket
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import ParseResult
 
@@ -34,10 +35,15 @@ READ_BYTES = 256 << 10
 WRITE_HIGH_WATER_BYTES = 1 << 20
 RECONNECT_FIRST_S = 0.05
 RECONNECT_MOST_S = 2.0
+UNDER_WAY_S = 20
+"""What the peer's machine has not taken after so long is given up by ours, with the connection, also when we are dead
+by then: otherwise the kernel would go on trying for a quarter of an hour, and bring it long after it was of use."""
 
 
 class _Tcp(TcpTransport):
     """nats-py's transport with larger buffers, and an end that does not wait for the peer."""
+
+    may_write: Callable[[], bool] = staticmethod(lambda: True)
 
     async def settle(self) -> None:
         """Wait until the socket took most of what was written."""
@@ -53,9 +59,13 @@ class _Tcp(TcpTransport):
             await asyncio.wait({closing}, timeout=CLOSE_GRACE_S)
 
     def write_all(self, data: list[bytes]) -> None:
-        """Hand it to the socket in one go."""
-        if self._io_writer is not None:
+        """Hand it to the socket in one go; once that is forbidden, the connection is of no use."""
+        if not self.may_write():
+            self.abort()
+        elif self._io_writer is not None:
             self._io_writer.writelines(data)
+
+    writelines = write_all  # for what nats-py flushes after it has reconnected
 
     def abort(self) -> None:
         """Drop the socket with what it still holds: a closed one waits for a peer that may never read."""
@@ -67,6 +77,9 @@ class _Tcp(TcpTransport):
         await super().connect(uri, READ_BYTES, connect_timeout)
         assert self._io_writer is not None
         self._io_writer.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            plug = self._io_writer.get_extra_info("socket")
+            plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNDER_WAY_S * 1000)
 
     @property
     def unsent_bytes(self) -> int:
@@ -125,6 +138,9 @@ class _Client(Client):
     @property
     def unsent_bytes(self) -> int:
         return self._pending_data_size + self._tcp.unsent_bytes
+
+    def guard_writes(self, may_write: Callable[[], bool]) -> None:
+        self._tcp.may_write = may_write
 
     def write(self, data: bytes) -> bool:
         size_bytes = self._pending_data_size + len(data)

@@ -154,7 +154,7 @@ class Slots:
     # ---- written by the parent, read by the worker
 
     def renew(self, now_s: float) -> None:
-        """The parent has spoken for a worker that cannot."""
+        """The parent has spoken for a worker that cannot; by `runtime.clock`, which alone counts a machine's sleep."""
         _FLOAT.pack_into(self._view, _LEASE_AT, now_s)
 
     @property

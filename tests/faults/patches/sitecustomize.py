@@ -90,6 +90,15 @@ def short_keep(is_on: Callable[[], bool]) -> None:
     purging.Purge = functools.partial(Purge, 10.0)
 
 
+def no_keep(is_on: Callable[[], bool]) -> None:
+    """The same, at once: nothing but their own honesty keeps those who come late from storing results again."""
+    from circe import purging
+    from circe.purge import Purge
+
+    purging.LOOK_S = 0.1
+    purging.Purge = functools.partial(Purge, 0.0)
+
+
 def _apply(name: str) -> None:
     patch, _, file = name.partition("@")
     globals()[patch](lambda: not file or Path(file).exists())

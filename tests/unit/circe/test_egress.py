@@ -108,3 +108,11 @@ async def test_an_id_that_is_held_is_looked_at_until_it_is_known_whose_it_is(ans
 
 async def test_an_id_with_the_sequence_in_it_needs_no_look() -> None:
     assert await outcome(Server([REFUSED]), result("r-7")) == ["stored"]
+
+
+async def test_what_is_over_is_not_tried_again() -> None:
+    late = result()
+    late.job.is_over = True
+    server = Server([StreamFull(10077, "maximum bytes exceeded"), STORED])
+    assert await outcome(server, late) == ["stored"]  # answered for, so that its job is closed
+    assert server.asked == 1
