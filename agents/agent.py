@@ -25,7 +25,7 @@ from agents.presence import Presence
 from agents.probe import LinkProfiler
 from agents.profile_run import BUDGET_S, DEADLINE_S, ProfileRun
 from agents.resources import Resources
-from runtime import bus
+from runtime import bus, credentials
 from runtime.bus import Bus
 from runtime.errors import UsageError
 from runtime.network import name_fault
@@ -84,7 +84,7 @@ async def run_agent(service: Service, options: AgentOptions) -> None:
         if options.quota_cores is not None:
             cgroup = stack.enter_context(Cgroup(options.node, options.quota_cores))
         resources = Resources(options.quota_cores)
-        connection = await stack.enter_async_context(bus.connect(options.url, name=f"agent {options.node}"))
+        connection = await stack.enter_async_context(_connection(options))
         parts = _assemble(options, connection, resources, cgroup)
         await parts.links.answer()
         await parts.records.recall(resources.cores)
@@ -103,6 +103,10 @@ async def run_agent(service: Service, options: AgentOptions) -> None:
             await asyncio.gather(*tasks, return_exceptions=True)
         await parts.presence.leave()
         await parts.executor.drain()
+
+
+def _connection(options: AgentOptions) -> contextlib.AbstractAsyncContextManager[Bus]:
+    return bus.connect(options.url, name=f"agent {options.node}", credentials=credentials.given())
 
 
 def _assemble(options: AgentOptions, connection: Bus, resources: Resources, cgroup: Cgroup | None) -> _Parts:

@@ -43,10 +43,10 @@ class AgentRecords:
     @contextlib.asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
         """While inside, everything is heard."""
-        control, token = subjects.CONTROL_STREAM, subjects.node_token(self._node)
+        control = subjects.CONTROL_STREAM
         wanted = [
-            (subjects.PROFILE_STREAM, "jupiter.profile.node.*", self._on_node),
-            (control, f"jupiter.worker.{token}.*.*", self._on_worker),
+            (subjects.PROFILE_STREAM, subjects.node_profile(None), self._on_node),
+            (control, subjects.worker(self._node, "*", "*"), self._on_worker),
             (control, subjects.edges("*"), self._on_edges),
             (control, subjects.mapping("*"), self._on_mapping),
             (control, subjects.app("*"), self._on_app),

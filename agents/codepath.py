@@ -10,12 +10,14 @@ import os
 from pathlib import Path
 
 import runtime
+from runtime.credentials import VARIABLES
 
 ROOT = Path(runtime.__file__).resolve().parent.parent
 
 
 def environment() -> dict[str, str]:
-    """Ours, with the folder of our packages first on PYTHONPATH."""
+    """Ours, with the folder of our packages first on PYTHONPATH and without our credentials: they are not for all."""
     inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     others = [entry for entry in inherited if Path(entry).resolve() != ROOT]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *others])}
+    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return {**kept, "PYTHONPATH": os.pathsep.join([str(ROOT), *others])}

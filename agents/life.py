@@ -16,7 +16,7 @@ from agents.ledger import Ledger
 from agents.plan import Running
 from agents.verdict import INNOCENT, Verdict
 from agents.words import ended
-from runtime import children, codec, subjects
+from runtime import children, codec, credentials, subjects
 from runtime.bus import Bus
 from runtime.errors import JupiterError, TransportError
 from runtime.graph import Task
@@ -116,7 +116,7 @@ class Life:
         argv = [*self._means.command, *(part for name, value in arguments.items() for part in (f"--{name}", value))]
         process = await children.spawn(
             argv,
-            env=codepath.environment(),
+            env=codepath.environment() | credentials.of_worker(wanted.app),
             stdout=guard.output.descriptor,
             stderr=guard.output.descriptor,
             pass_fds=(guard.descriptor,),

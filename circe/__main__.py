@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runtime.arguments import Parser
 from runtime.bus import Bus, connect
+from runtime.credentials import given
 from runtime.network import HOME
 from runtime.service import EXIT_USAGE, Service, run
 
@@ -19,7 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(sys.argv[1:] if arguments is None else arguments)
 
     async def component(service: Service) -> None:
-        async with connect(options.server, name=f"{options.component} {options.incarnation}") as bus:
+        name = f"{options.component} {options.incarnation}"
+        async with connect(options.server, name=name, credentials=given()) as bus:
             await COMPONENTS[options.component](service, bus, options)
 
     return run(component, name=options.component)

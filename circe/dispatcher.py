@@ -62,7 +62,9 @@ class Dispatcher:
             follow(control, subjects.app("*"), taking(App.from_record, self._on_app)) as apps,
             follow(control, subjects.mapping("*"), taking(TaskMapping.from_record, self._on_mapping)) as mappings,
             follow(control, subjects.edges("*"), taking(EdgeRecord.from_record, self._on_edges)) as edges,
-            follow(control, "jupiter.worker.*.*.*", taking(DesiredWorker.from_record, self._on_desired)) as desired,
+            follow(
+                control, subjects.worker(None, "*", "*"), taking(DesiredWorker.from_record, self._on_desired)
+            ) as desired,
             follow(status, subjects.status("*", "*", "*"), taking(Beat.from_record, self._on_beat)) as beats,
         ):
             for handle in (apps, mappings, edges, desired, beats):
@@ -203,8 +205,7 @@ class Dispatcher:
         self._edges.pop(name, None)
         self._mappings.pop(name, None)
         self._prepared.pop(name, None)
-        # Not by `subjects.execution_profile`: as a node's name the wildcard would be escaped.
-        await self._bus.purge(subjects.PROFILE_STREAM, f"jupiter.profile.exec.{name}.>")
+        await self._bus.purge(subjects.PROFILE_STREAM, subjects.execution_profile(name, "*", None))
         await self._bus.purge(subjects.STATUS_STREAM, subjects.status(name, "*", "*"))
         for stream in subjects.app_streams(name):
             await self._bus.delete_stream(stream)

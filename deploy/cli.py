@@ -6,8 +6,11 @@ here or beside it, and nobody should wait for a table library to see an error.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+
+from deploy import connection
 
 DEBUG = "--debug"
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -19,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_debugging = DEBUG in given  # wherever it stands, so that it can simply be added to a line that failed
     given = [argument for argument in given if argument != DEBUG]
     try:
+        given, named = connection.take(given)
+        os.environ.update(named)  # for us and for whatever we start
         return _run(given)
     except KeyboardInterrupt:
         return EXIT_FAILED

@@ -11,6 +11,7 @@ from typing import Any
 
 from runtime import subjects
 from runtime.bus import connect
+from runtime.credentials import given
 from runtime.errors import JupiterError
 from runtime.jetstream import ACCOUNT
 from runtime.server import LOOPBACK, EmbeddedServer
@@ -102,7 +103,7 @@ def _port() -> Finding:
 async def _running(url: str) -> list[Finding]:
     what = f"server {url}"
     try:
-        async with connect(url, name="doctor") as bus:
+        async with connect(url, name="doctor", credentials=given()) as bus:
             found = [Finding(what=what, state=OK, found=f"messages up to {bus.link.max_payload_bytes >> 20} MiB")]
             await bus.api(ACCOUNT, deadline_s=2.0)
             found.append(Finding(what="JetStream there", state=OK, found="answers"))

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from runtime import service, subjects
 from runtime.bus import Bus, connect
 from runtime.bus_errors import STREAM_NOT_FOUND, ApiError, NoResponders
+from runtime.credentials import given
 from runtime.errors import JupiterError
 from runtime.jetstream import of_stream
 from runtime.service import Service
@@ -51,7 +52,7 @@ def connected(
     """What `work` returns; None when it is endless by nature and Ctrl-C ended it."""
 
     async def visit(running: Service) -> ResultT | None:
-        async with connect(server, name="jupiter", connect_timeout_s=CONNECT_S) as bus:
+        async with connect(server, name="jupiter", credentials=given(), connect_timeout_s=CONNECT_S) as bus:
             await _check(bus, server)
             working = asyncio.ensure_future(work(bus, running.stopping))
             stopping = asyncio.ensure_future(running.stopping.wait())

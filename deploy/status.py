@@ -113,7 +113,7 @@ async def nodes(bus: Bus) -> list[dict[str, Any]]:
     """Every node that has said what it is, with the age of that."""
     now_s = time.time()
     found = []
-    for record in await bus.snapshot(subjects.PROFILE_STREAM, "jupiter.profile.node.*"):
+    for record in await bus.snapshot(subjects.PROFILE_STREAM, subjects.node_profile(None)):
         with contextlib.suppress(*UNREADABLE):
             profile = NodeProfile.from_record(codec.decode_record(record.payload or b""))
             found.append({**profile.to_record(), "age_s": round(max(0.0, now_s - record.timestamp_s), 3)})
@@ -124,7 +124,7 @@ async def links(bus: Bus) -> list[dict[str, Any]]:
     """Every measured link, by source and target, with its age."""
     now_s = time.time()
     found = []
-    for record in await bus.snapshot(subjects.PROFILE_STREAM, "jupiter.profile.link.*"):
+    for record in await bus.snapshot(subjects.PROFILE_STREAM, subjects.link_profile(None)):
         with contextlib.suppress(*UNREADABLE):
             row = LinkRow.from_record(codec.decode_record(record.payload or b""))
             age_s = round(max(0.0, now_s - record.timestamp_s), 3)

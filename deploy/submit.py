@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Collection
@@ -177,11 +178,25 @@ def _unmeasured(picture: Picture, app: App) -> str:
 
 async def find_app(bus: Bus, name: str) -> App:
     """The application that runs under a name; raises UsageError when there is none."""
+    if found := await _app_called(bus, name):
+        return found
     apps = await find_apps(bus)
     if name not in apps:
         known = f"there are {', '.join(apps)}" if apps else "there is none at all"
         raise UsageError(f"there is no application {name!r} here: {known}")
     return apps[name]
+
+
+async def _app_called(bus: Bus, name: str) -> App | None:
+    """The application's own record and no other: more a client of it may not read."""
+    if not subjects.NAME.fullmatch(name):
+        return None
+    record = await bus.last_message(subjects.CONTROL_STREAM, subjects.app(name))
+    if record is None or not record.payload:
+        return None
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return App.from_record(codec.decode_record(record.payload))
+    return None
 
 
 async def find_apps(bus: Bus) -> dict[str, App]:
@@ -228,7 +243,7 @@ async def leftovers(bus: Bus, name: str) -> list[str]:
     records = [
         *await bus.snapshot(control, subjects.edges(name)),
         *await bus.snapshot(control, subjects.mapping(name)),
-        *await bus.snapshot(control, f"jupiter.worker.*.{name}.*"),
-        *await bus.snapshot(profile, f"jupiter.profile.exec.{name}.>"),
+        *await bus.snapshot(control, subjects.worker(None, name, "*")),
+        *await bus.snapshot(profile, subjects.execution_profile(name, "*", None)),
     ]
     return streams + [record.subject for record in records]

@@ -184,7 +184,7 @@ def wanted(app: str) -> tuple[tuple[str, str], ...]:
         (control, subjects.edges(app)),
         (control, subjects.mapping(app)),
         (subjects.STATUS_STREAM, subjects.status(app, "*", "*")),
-        (profile, f"jupiter.profile.exec.{app}.>"),
-        (profile, "jupiter.profile.node.*"),
-        (profile, "jupiter.profile.link.*"),
+        (profile, subjects.execution_profile(app, "*", None)),
+        (profile, subjects.node_profile(None)),
+        (profile, subjects.link_profile(None)),
     )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mapper.service import run_mapper
 from runtime.arguments import Parser
 from runtime.bus import connect
+from runtime.credentials import given
 from runtime.service import Service, run
 
 
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     async def component(service: Service) -> None:
-        async with connect(options.server, name=f"mapper {options.incarnation}") as bus:
+        async with connect(options.server, name=f"mapper {options.incarnation}", credentials=given()) as bus:
             await run_mapper(service, bus, options.incarnation, options.expect_nodes)
 
     return run(component, name="mapper")

@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 WANTED = (
     (subjects.CONTROL_STREAM, subjects.app("*")),
     (subjects.CONTROL_STREAM, subjects.mapping("*")),
-    (subjects.PROFILE_STREAM, "jupiter.profile.node.*"),
-    (subjects.PROFILE_STREAM, "jupiter.profile.link.*"),
-    (subjects.PROFILE_STREAM, "jupiter.profile.exec.>"),
+    (subjects.PROFILE_STREAM, subjects.node_profile(None)),
+    (subjects.PROFILE_STREAM, subjects.link_profile(None)),
+    (subjects.PROFILE_STREAM, subjects.execution_profile("*", "*", None)),
     (subjects.STATUS_STREAM, subjects.status("*", "*", "*")),
 )
 """What to follow, as (stream, subject)."""

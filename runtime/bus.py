@@ -12,8 +12,8 @@ import contextlib
 import json
 import logging
 import random
+import re
 import socket
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -23,9 +23,11 @@ from nats import errors
 from nats.aio.client import Client, Server, Srv
 from nats.aio.transport import TcpTransport
 
+from runtime.admission import NotAdmittedError, no_tls, refusal
 from runtime.bus_core import CLOSE_GRACE_S, Core, Route
 from runtime.bus_errors import BusClosed
 from runtime.bus_objects import Objects
+from runtime.credentials import NOBODY, Credentials
 from runtime.errors import TransportError, UsageError
 from runtime.wire import WireParser
 
@@ -38,6 +40,7 @@ RECONNECT_MOST_S = 2.0
 UNDER_WAY_S = 20
 """What the peer's machine has not taken after so long is given up by ours, with the connection, also when we are dead
 by then: otherwise the kernel would go on trying for a quarter of an hour, and bring it long after it was of use."""
+_REFUSED = re.compile(r'Permissions Violation for Publish to "([^"]+)"')
 
 
 class _Tcp(TcpTransport):
@@ -67,6 +70,29 @@ class _Tcp(TcpTransport):
 
     writelines = write_all  # for what nats-py flushes after it has reconnected
 
+    async def connect_tls(self, *arguments: Any) -> None:
+        try:
+            await super().connect_tls(*arguments)
+        except BaseException:
+            self.abort()
+            self._io_reader = self._io_writer = None  # it would never say that it is closed
+            raise
+        self._bound_buffers()
+        assert self._io_writer is not None
+        protocol: Any = self._io_writer.transport.get_protocol()
+        if protocol is not None:
+            # As asyncio marks it itself: a stream under TLS cannot stay half open, and it would warn of that.
+            protocol._over_ssl = True
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether what is said is under TLS."""
+        return self._io_writer is not None and self._io_writer.get_extra_info("ssl_object") is not None
+
+    def _bound_buffers(self) -> None:
+        assert self._io_writer is not None
+        self._io_writer.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
+
     def abort(self) -> None:
         """Drop the socket with what it still holds: a closed one waits for a peer that may never read."""
         if self._io_writer is not None:
@@ -75,8 +101,8 @@ class _Tcp(TcpTransport):
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
         self.abort()  # nats-py leaves the socket of a failed handshake open
         await super().connect(uri, READ_BYTES, connect_timeout)
+        self._bound_buffers()
         assert self._io_writer is not None
-        self._io_writer.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
             plug = self._io_writer.get_extra_info("socket")
             plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNDER_WAY_S * 1000)
@@ -90,8 +116,9 @@ class _Tcp(TcpTransport):
 class _Client(Client):
     """nats-py's client with another read loop and write path, and without its ways of giving up."""
 
-    def __init__(self, write_buffer_bytes: int) -> None:
+    def __init__(self, address: str | list[str], write_buffer_bytes: int) -> None:
         super().__init__()
+        self._address = address
         self.core: Core | None = None
         self.last_problem: Exception | None = None
         self.handler_errors = 0
@@ -119,6 +146,8 @@ class _Client(Client):
     async def _on_error(self, error: Exception) -> None:
         if self.last_problem is None or not isinstance(error, OSError):
             self.last_problem = error  # what the server said tells more than that it then hung up
+        if self.core is None and (refused := refusal(self._address, error)) is not None:
+            raise refused  # nobody waits for a first connection that will never be
         logger.debug("nats: %s", error)
 
     async def _on_reconnected(self) -> None:
@@ -235,6 +264,12 @@ class _Client(Client):
         if self.core is not None:
             self.core.connection_made()
 
+    def _connect_command(self) -> bytes:
+        if self.options.get("tls") is not None and not self._tcp.is_secret:
+            raise no_tls(self._address)
+        command: bytes = super()._connect_command()
+        return command
+
     async def _read_loop(self) -> None:
         tcp = self._tcp
         try:
@@ -263,7 +298,9 @@ class _Client(Client):
             # Where it is fatal the server closes the connection, and we reconnect; nats-py would stop for good.
             problem = line[4:].strip().decode("utf-8", "replace")
             self.last_problem = TransportError(f"the server says: {problem}")
-            logger.warning("the NATS server says: %s", problem)
+            refused = _REFUSED.search(problem)
+            if refused is None or self.core is None or not self.core.not_permitted(refused[1]):
+                logger.warning("the NATS server says: %s", problem)
 
     async def _process_op_err(self, e: Exception) -> None:
         if self.is_closed or self.is_reconnecting:
@@ -305,29 +342,25 @@ async def connect(
     url: str | list[str],
     *,
     name: str,
-    inbox_prefix: str = "_INBOX",
-    user_credentials: str | None = None,
-    nkey_seed: str | None = None,
-    tls: ssl.SSLContext | None = None,
+    credentials: Credentials = NOBODY,
     connect_timeout_s: float = 5.0,
     ping_interval_s: float = 10.0,
     write_buffer_bytes: int = 64 << 20,
 ) -> AsyncIterator[Bus]:
     """A bus that reconnects for ever once it was connected. Raises `TransportError` when the first try fails."""
-    client = _Client(write_buffer_bytes)
+    client = _Client(url, write_buffer_bytes)
     options = {
         **client.fixed_options(),
         "servers": url,
         "name": name,
         "ping_interval": ping_interval_s,
-        "inbox_prefix": inbox_prefix,
-        "user_credentials": user_credentials,
-        "nkeys_seed_str": nkey_seed,
-        "tls": tls,
+        "inbox_prefix": credentials.inbox,
+        "nkeys_seed_str": credentials.seed,
+        "tls": credentials.tls,
     }
     try:
         await _first_connection(client, options, connect_timeout_s)
-        bus = Bus(client, inbox_prefix)
+        bus = Bus(client, credentials.inbox)
         client.core = bus
         bus.connection_made()
         await bus.open()
@@ -348,6 +381,8 @@ async def _first_connection(client: _Client, options: dict[str, Any], timeout_s:
             if client.is_up:
                 client._up.set()
             await client._up.wait()  # the server may have answered and closed the connection at once
+    except NotAdmittedError:
+        raise
     except Exception as exc:
         reason = client.last_problem or exc
         raise TransportError(

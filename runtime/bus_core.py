@@ -18,6 +18,7 @@ from runtime.bus_errors import (
     BusFault,
     ConnectionLost,
     NoResponders,
+    NotPermitted,
     PayloadSizeError,
     RequestTimeout,
     WriteBufferFull,
@@ -84,6 +85,8 @@ class Core:
         self._inbox_bytes = len(self._inbox)
         self._last_token = 0
         self._requests: dict[bytes, asyncio.Future[Message]] = {}
+        self._asked: dict[bytes, str] = {}
+        """The subjects of the requests."""
         self._on_reconnect: list[Callable[[], None]] = []
         self._on_close: list[Callable[[], None]] = []
         self._inboxes = 0
@@ -180,6 +183,7 @@ class Core:
         self._raise_if_closed()
         future: asyncio.Future[Message] = self._loop.create_future()
         self._requests[token.encode()] = future
+        self._asked[token.encode()] = subject
         try:
             if not self.publish(subject, payload, headers, reply):
                 raise WriteBufferFull("the write buffer is full: the connection is down or slow")
@@ -190,7 +194,7 @@ class Core:
                 raise
             raise RequestTimeout(f"no answer on {subject} within {timeout_s:g} s") from None
         finally:
-            del self._requests[token.encode()]
+            del self._requests[token.encode()], self._asked[token.encode()]
 
     def acknowledge(self, replies: Iterable[str]) -> bool:
         """Acknowledge deliveries, many per write. Lost ones come again: the consumer redelivers."""
@@ -225,6 +229,13 @@ class Core:
     def connection_lost(self) -> None:
         """Answers to what was written will not come any more."""
         self._fail_all(lambda: ConnectionLost("the connection ended before the answer came"))
+
+    def not_permitted(self, subject: str) -> bool:
+        """The server has refused what we published; whether somebody waits for an answer to it, and is told."""
+        asked = [token for token, each in self._asked.items() if each == subject]
+        for token in asked:
+            fail(self._requests[token], NotPermitted(f"the key we connect with may not publish to {subject}"))
+        return bool(asked)
 
     def call_safely(self, callback: Callable[..., None], *arguments: object) -> None:
         """Somebody else's code: what it raises is logged and counted."""

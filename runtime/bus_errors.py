@@ -39,6 +39,10 @@ class NoResponders(BusFault):
     """Nobody serves the subject right now."""
 
 
+class NotPermitted(BusFault):
+    """The server lets our user say no such thing; trying again is of no use."""
+
+
 class RequestTimeout(BusFault, TimeoutError):  # noqa: N818 - the pair of StoreTimeout
     """No answer in time: what was asked may or may not have happened."""
 

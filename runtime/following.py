@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from runtime.bus_errors import BusClosed, BusFault
+from runtime.bus_errors import BusClosed, BusFault, NoResponders, NotPermitted
 from runtime.follow import FollowState, Hints
 from runtime.message import Message, Record
 
@@ -28,6 +28,12 @@ SECOND_LOOK_S = 2.0
 RETRY_FIRST_S = 0.05
 RETRY_MOST_S = 2.0
 READS_AT_ONCE = 64
+
+
+def _level(error: Exception) -> int:
+    if isinstance(error, NotPermitted):
+        return logging.WARNING
+    return logging.DEBUG if isinstance(error, BusFault) else logging.ERROR
 
 
 class CaughtUp:
@@ -75,6 +81,7 @@ class Follow:
         self._bus = bus
         self._stream = stream
         self._filter = subject_filter
+        self._is_one = not {"*", ">"} & set(subject_filter.split("."))
         self._handler = handler
         self._resync_s = resync_s
         self._state = FollowState()
@@ -138,8 +145,10 @@ class Follow:
                 return
             except Exception as exc:
                 # No server, no leader, no stream yet: everything is in doubt until it could be read again.
-                level = logging.DEBUG if isinstance(exc, BusFault) else logging.ERROR
-                logger.log(level, "following %s: %s; reading again", self._filter, exc, exc_info=level > 10)
+                level = _level(exc)
+                logger.log(
+                    level, "following %s: %s; reading again", self._filter, exc, exc_info=level > logging.WARNING
+                )
                 self._resync_due_s = self._loop.time() + self._retry_s * random.uniform(0.5, 1.0)
                 self._retry_s = min(RETRY_MOST_S, 2 * self._retry_s)
                 self._hints.clear()
@@ -156,6 +165,9 @@ class Follow:
         wait_s = min(SECOND_LOOK_S, self._resync_s) if self._second_look else self._resync_s
         self._second_look = False
         self._resync_due_s = self._loop.time() + wait_s * random.uniform(0.8, 1.2)
+        if self._is_one:
+            await self._resync_one()
+            return
         snapshot = await self._bus.snapshot(self._stream, self._filter)
         for record in snapshot:
             self._report(self._state.take(record))
@@ -163,6 +175,19 @@ class Follow:
             # Only the leader may say that a record is gone, or older than what we have seen.
             found = await self._bus.leader_last_message(self._stream, subject)
             self._report(self._state.settle(subject, None if found is None else found.as_record()))
+        self.caught_up.set()
+
+    async def _resync_one(self) -> None:
+        """One subject is looked up by its name: whoever may read no other record may do that."""
+        known = self._state.sequence(self._filter)
+        found = await self._bus.last_message(self._stream, self._filter)
+        if known > (0 if found is None else found.sequence):
+            found = await self._bus.leader_last_message(self._stream, self._filter)
+            self._report(self._state.settle(self._filter, None if found is None else found.as_record()))
+        elif found is not None:
+            self._report(self._state.take(found.as_record()))
+        elif await self._bus.stream_state(self._stream) is None:
+            raise NoResponders(f"there is no stream {self._stream} yet")
         self.caught_up.set()
 
     async def _refresh(self, subject: str) -> None:

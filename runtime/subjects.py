@@ -39,9 +39,9 @@ MAX_ID_CHARS = 512
 _PLAIN = re.compile(r"[A-Za-z0-9_-]")
 
 
-def node_token(node: str) -> str:
-    """A node's name as one subject token: every byte but `A-Za-z0-9_-` becomes `=XX`."""
-    return _escape(node)
+def node_token(node: str | None) -> str:
+    """A node's name as one subject token: every byte but `A-Za-z0-9_-` becomes `=XX`. None stands for every node."""
+    return "*" if node is None else _escape(node)
 
 
 def node_name(token: str) -> str:
@@ -74,19 +74,19 @@ def edges(app_name: str) -> str:
     return f"jupiter.edges.{app_name}"
 
 
-def worker(node: str, app_name: str, task: str) -> str:
+def worker(node: str | None, app_name: str, task: str) -> str:
     return f"jupiter.worker.{node_token(node)}.{app_name}.{task}"
 
 
-def link_profile(source: str) -> str:
+def link_profile(source: str | None) -> str:
     return f"jupiter.profile.link.{node_token(source)}"
 
 
-def node_profile(node: str) -> str:
+def node_profile(node: str | None) -> str:
     return f"jupiter.profile.node.{node_token(node)}"
 
 
-def execution_profile(app_name: str, task: str, node: str) -> str:
+def execution_profile(app_name: str, task: str, node: str | None) -> str:
     return f"jupiter.profile.exec.{app_name}.{task}.{node_token(node)}"
 
 
@@ -141,7 +141,12 @@ def credit(app_name: str, incarnation: str) -> str:
     return f"jupiter.{app_name}.credit.{incarnation}"
 
 
-def probe(node: str, kind: str) -> str:
+def inbox_of_user(component: str, name: str = "") -> str:
+    """The prefix of the reply subjects of one user; what it is asked by others' keys is not seen."""
+    return f"_INBOX.{component}" + (f".{name}" if name else "")
+
+
+def probe(node: str | None, kind: str) -> str:
     return f"jupiter.probe.{node_token(node)}.{kind}"
 
 

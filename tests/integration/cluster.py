@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from runtime import app_config, bundle, children, codec, subjects
+from runtime import app_config, bundle, children, codec, credentials, subjects
 from runtime.app import App
 from runtime.bus import Bus, connect
 from runtime.message import Message, Outgoing, Record
@@ -26,15 +26,26 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 SEND_WINDOW = 2000
 
 
+class Secrecy:
+    """How components are told from strangers: here not at all."""
+
+    server_config = ""
+
+    def environment(self, component: str) -> dict[str, str]:
+        """What a component finds in its environment; `test` is the test itself."""
+        return {}
+
+
 class Cluster:
     """Components by name; `kill` takes one away, and it comes back by itself."""
 
-    def __init__(self, server: EmbeddedServer, bus: Bus, cache: Path) -> None:
+    def __init__(self, server: EmbeddedServer, bus: Bus, cache: Path, secrecy: Secrecy) -> None:
         self.server = server
         self.bus = bus
         self.processes: dict[str, asyncio.subprocess.Process] = {}
         self.deaths: Counter[str] = Counter()
         self._cache = cache
+        self._secrecy = secrecy
         self._apps: list[str] = []
         self._group = asyncio.TaskGroup()
         self._closing = False
@@ -47,7 +58,9 @@ class Cluster:
         while not self._closing:
             incarnation = f"{name.replace(' ', '-')}-{secrets.token_hex(4)}"
             arguments = [*argv, "--server", self.server.url, "--incarnation", incarnation]
-            process = await children.spawn([sys.executable, "-P", "-m", *arguments], env=ENVIRONMENT)
+            process = await children.spawn(
+                [sys.executable, "-P", "-m", *arguments], env={**ENVIRONMENT, **self._secrecy.environment(name)}
+            )
             self.processes[name] = process
             status = await process.wait()
             if not self._closing:
@@ -186,13 +199,17 @@ def worker_processes(task: str, server: str) -> list[int]:
 
 
 @asynccontextmanager
-async def cluster(nodes: Sequence[str] = ("home", "node1"), mapper: bool = False) -> AsyncIterator[Cluster]:
+async def cluster(
+    nodes: Sequence[str] = ("home", "node1"), mapper: bool = False, secrecy: Secrecy | None = None
+) -> AsyncIterator[Cluster]:
     """Server, dispatcher, gateway, an agent per node, and the mapper if asked for."""
+    secrecy = secrecy or Secrecy()
     async with AsyncExitStack() as stack:
         cache = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jupiter-test-")))
-        server = await stack.enter_async_context(EmbeddedServer())
-        bus = await stack.enter_async_context(connect(server.url, name="test"))
-        running = Cluster(server, bus, cache)
+        server = await stack.enter_async_context(EmbeddedServer(extra_config=secrecy.server_config))
+        own = credentials.given(secrecy.environment("test"))
+        bus = await stack.enter_async_context(connect(server.url, name="test", credentials=own))
+        running = Cluster(server, bus, cache, secrecy)
         async with running._group:
             running.start("dispatcher", "circe", "dispatcher")
             running.start("gateway", "circe", "gateway")
