@@ -19,6 +19,7 @@ from pathlib import Path
 from agents.agent_records import AgentRecords
 from agents.bundles import Bundles
 from agents.cgroups import Cgroup
+from agents.claim import claim
 from agents.execution import ExecutionProfiler
 from agents.executor import GRACE_S, Executor
 from agents.presence import Presence
@@ -85,6 +86,7 @@ async def run_agent(service: Service, options: AgentOptions) -> None:
             cgroup = stack.enter_context(Cgroup(options.node, options.quota_cores))
         resources = Resources(options.quota_cores)
         connection = await stack.enter_async_context(_connection(options))
+        await claim(connection, options.node, options.incarnation)
         parts = _assemble(options, connection, resources, cgroup)
         await parts.links.answer()
         await parts.records.recall(resources.cores)

@@ -1,0 +1,51 @@
+"""Two agents with one name: the second refuses, unless the first is silent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from agents import claim, codepath
+from runtime import children
+from runtime.bus import Bus
+from runtime.profiles import NodeProfile
+from runtime.server import EmbeddedServer
+from tests.integration.agent_kit import PROFILE, agent, lay_out, until, watch
+
+
+async def refusal(url: str, node: str) -> tuple[int, str]:
+    """How an agent ends that may not start, and what it says."""
+    argv = [sys.executable, "-m", "agents", "--server", url, "--node", node]
+    process = await children.spawn(argv, env=codepath.environment(), stderr=asyncio.subprocess.PIPE)
+    _, said = await asyncio.wait_for(process.communicate(), 10.0)
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+async def test_a_second_agent_of_a_node_refuses_while_the_first_answers(
+    own_server: EmbeddedServer, own_bus: Bus, tmp_path: Path
+) -> None:
+    await lay_out(own_bus)
+    url = own_server.url
+    async with watch(own_bus, PROFILE, "jupiter.profile.node.*", NodeProfile.from_record) as nodes:
+        async with agent(url, "n.1", tmp_path, "--incarnation", "first") as first:
+            await until(lambda: nodes)
+            status, said = await refusal(url, "n.1")
+            assert status == 2
+            assert said == (
+                "agent n.1: node n.1 has an agent already, first: give this one another --node, or stop that one\n"
+            )
+            os.kill(first.pid, signal.SIGSTOP)
+            stopped_s = time.monotonic()
+            async with agent(url, "n.1", tmp_path, "--incarnation", "second"):
+                await until(lambda: any(profile.agent == "second" for profile in nodes.values()))
+                assert time.monotonic() - stopped_s > claim.LEASE_S
+            first.kill()
+        killed_s = time.monotonic()
+        async with agent(url, "n.1", tmp_path, "--incarnation", "third"):
+            await until(lambda: any(profile.agent == "third" for profile in nodes.values()))
+        print(f"successor of a killed one: {time.monotonic() - killed_s:.1f} s")
