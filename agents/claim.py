@@ -24,7 +24,7 @@ async def claim(bus: Bus, node: str, incarnation: str) -> None:
     subject = subjects.probe(node, "claim")
     try:
         async with asyncio.timeout(LEASE_S):
-            while not await _is_free(bus, subject, node):
+            while not await _is_free(bus, subject, node):  # noqa: ASYNC110 - nobody tells us that it has gone
                 await asyncio.sleep(PAUSE_S)
     except TimeoutError:
         pass  # its connection is still there, but nobody behind it

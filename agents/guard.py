@@ -109,6 +109,7 @@ class Guard:
             Death(
                 status=status,
                 calls=self.slots.calls(),
+                last_calls=self.slots.last_calls(),
                 step=self.slots.current(),
                 is_leaving=self.slots.is_leaving,
                 overdue=self._overdue,

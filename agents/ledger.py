@@ -15,8 +15,8 @@ from runtime.slot import NOTE_BYTES, Call
 
 MOST_ITEMS = 1000
 DOUBTFUL_PER_ATTEMPT = 4
-"""So many kills that nobody explains count as one attempt: an item must not end processes for ever, and one that
-was merely there when somebody killed them must not be charged."""
+"""So many ends that nobody explains count as one attempt: an item must not end processes for ever, and one that was
+merely there, or the last to leave, must not be charged."""
 MOST_TRACEBACK_CHARS = 4000
 
 

@@ -140,8 +140,10 @@ class Life:
         if len(verdict.guilty) == 1 and not verdict.is_doubtful:
             (call,) = verdict.guilty
             return f"{verdict.error}, in item {call.item_id} (attempt {self._ledger.attempts(call)})"
+        if verdict.had_left:
+            return f"{verdict.error}, after item {verdict.guilty[0].item_id} had left it"
         items = len(verdict.guilty or verdict.suspects)
-        return f"{verdict.error}, with {items} items in work" if items else ended(status)
+        return f"{verdict.error}, with {items} item{'s'[: items != 1]} in work" if items else ended(status)
 
     async def _last_beat(self) -> Beat | None:
         subject = subjects.status(self.wanted.app, self.wanted.task, self.incarnation)

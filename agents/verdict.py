@@ -29,6 +29,8 @@ class Death:
 
     status: int
     calls: Sequence[Call]
+    last_calls: Sequence[Call] = ()
+    """Who left user code last."""
     step: Step | None = None
     is_leaving: bool = False
     """It ended of its own accord."""
@@ -47,7 +49,9 @@ class Verdict:
     suspects: tuple[Call, ...] = ()
     error: str = ""
     is_doubtful: bool = False
-    """Killed by somebody: perhaps for what the item did, but most likely not."""
+    """Killed by somebody, or died when the item had left: perhaps for what the item did, but most likely not."""
+    had_left: bool = False
+    """They were not in user code any more, and nobody was."""
 
     @property
     def is_known(self) -> bool:
@@ -59,16 +63,20 @@ INNOCENT = Verdict()
 
 
 def judge(death: Death) -> Verdict:
-    """Name who is to blame. Who was not in user code when the process died is never charged."""
+    """Name who is to blame. Who was not in user code when the process died is at most doubted."""
     if death.overdue is not None:
         return _late(death, death.overdue)
-    if death.is_leaving or not death.calls or -death.status in FROM_OUTSIDE:
+    if death.is_leaving or -death.status in FROM_OUTSIDE:
         return INNOCENT
     is_killed = death.status == -signal.SIGKILL
     error = (
         "killed: out of memory?" if is_killed and death.is_out_of_memory else f"the task's process died: {_how(death)}"
     )
     is_doubtful = is_killed and not death.is_out_of_memory
+    if not death.calls:
+        # What an item leaves behind (a thread, a timer) can end every process that it comes to, without an end.
+        doubted = () if is_doubtful else tuple(death.last_calls)
+        return Verdict(guilty=doubted, error=error, is_doubtful=True, had_left=True) if doubted else INNOCENT
     guilty = [call for call in death.calls if death.step is not None and call.slot == death.step.slot]
     if not guilty and len(death.calls) == 1:
         guilty = list(death.calls)

@@ -128,9 +128,21 @@ class Slots:
         for slot, at in enumerate(self._at[: min(width, SLOTS)]):
             started_s, root, attempt, size = _CALL.unpack_from(self._view, at)
             if started_s:
-                text = bytes(self._view[at + _TEXT_AT : at + _TEXT_AT + min(size, _TEXT_BYTES)])
-                found.append(Call(slot, root, attempt, text.decode("utf-8", "replace"), started_s))
+                found.append(Call(slot, root, attempt, self._text(at, size), started_s))
         return found
+
+    def last_calls(self) -> list[Call]:
+        """The items that left user code last, of slots that nothing is in; `started_s` is 0."""
+        (width,) = _NUMBER.unpack_from(self._view, _WIDTH_AT)
+        found = []
+        for slot, at in enumerate(self._at[: min(width, SLOTS)]):
+            started_s, root, attempt, size = _CALL.unpack_from(self._view, at)
+            if size and not started_s:
+                found.append(Call(slot, root, attempt, self._text(at, size), 0.0))
+        return found
+
+    def _text(self, at: int, size: int) -> str:
+        return bytes(self._view[at + _TEXT_AT : at + _TEXT_AT + min(size, _TEXT_BYTES)]).decode("utf-8", "replace")
 
     def current(self) -> Step | None:
         """The slot that an event loop works for now; None for a task that has no event loop."""

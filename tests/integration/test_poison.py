@@ -146,6 +146,22 @@ async def test_an_item_that_ends_its_process_is_charged_alone(kind: str, running
         assert deaths == []
 
 
+async def test_what_an_item_leaves_behind_does_not_end_processes_for_ever(running: Cluster, tmp_path: Path) -> None:
+    """It dies when the item has left user code, before its result is on its way."""
+    script = (
+        "import circe.flow\ndef process(item, ctx):\n    if item == 1:\n"
+        "        circe.flow.Flow.done = lambda *_: ctypes.string_at(0)\n    return item\n"
+    )
+    async with started(running, write(tmp_path / "late", script, ", retries: 0")) as (app, recorder):
+        await running.send(app, [b"0", b"1"])
+        await ended(running, app)
+        (letter,) = await letters(running, app)
+        assert (letter["input"], letter["error"]) == ({"text": "1"}, DIED + "segmentation fault")
+        await running.send(app, [b"2"], "after")
+        await recorder.results.wait_for(2)
+        assert recorder.results.twice() == []
+
+
 async def test_replicas_hear_of_what_an_item_did_to_their_sibling(running: Cluster, tmp_path: Path) -> None:
     script = f"def process(item, ctx):\n    if item == {POISON}:\n        os._exit(3)\n    return item\n"
     folder = write(tmp_path / "replicas", script, ", retries: 1, replicas: 2")

@@ -44,6 +44,17 @@ def test_nobody_is_charged_who_was_not_in_user_code() -> None:
     assert judge(death(-signal.SIGSEGV)) == INNOCENT
 
 
+def test_who_left_last_is_doubted_when_the_process_died_of_itself() -> None:
+    late = judge(death(-signal.SIGSEGV, last_calls=(call(),)))
+    assert (late.guilty, late.is_doubtful, late.had_left, late.is_known) == ((call(),), True, True, False)
+    assert judge(death(3, last_calls=(call(),))).guilty == (call(),)
+    assert judge(death(-signal.SIGKILL, last_calls=(call(),), is_out_of_memory=True)).guilty == (call(),)
+    for innocent in (-signal.SIGKILL, -signal.SIGTERM):
+        assert judge(death(innocent, last_calls=(call(),))) == INNOCENT
+    assert judge(death(1, last_calls=(call(),), is_leaving=True)) == INNOCENT
+    assert judge(death(-signal.SIGSEGV, call(2), last_calls=(call(1),))).guilty == (call(2),)
+
+
 def test_nobody_is_charged_when_the_worker_left_by_itself() -> None:
     assert judge(death(1, call(), is_leaving=True)) == INNOCENT
 

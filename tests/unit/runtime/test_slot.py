@@ -31,6 +31,11 @@ def test_the_parent_sees_the_items_that_are_in_work(
         for slot, (root, attempt, item_id) in sorted(entered.items())
         if slot not in left
     ]
+    assert parent.last_calls() == [
+        Call(slot, root, attempt, slot_id(item_id), 0.0)
+        for slot, (root, attempt, item_id) in sorted(entered.items())
+        if slot in left and item_id
+    ]
 
 
 @given(IDS, IDS)
