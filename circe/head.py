@@ -118,8 +118,8 @@ class Head:
         return [item.token for item in inputs]
 
     def take(self, item: Input) -> None:
-        """An input was read. One that is in flight already only renews what acknowledges it."""
-        if item.sequence in self._lineage:
+        """An input was read. One that is here already only renews what acknowledges it, also when it has just ended."""
+        if item.sequence in self._inputs:
             self._inputs[item.sequence] = self._inputs[item.sequence]._replace(token=item.token)
             self.counts["delivered_again"] += 1
             return

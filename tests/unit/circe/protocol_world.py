@@ -34,6 +34,8 @@ class Faults:
     lose: int = 5
     repeat: int = 5
     reconnect: int = 1
+    redeliver: int = 1
+    """The queue gives again what the head has: it was read anew after a connection was lost."""
     absence: int = 1
     """A worker counts as gone for a while, and is back as the one it was."""
     zombies: bool = True
@@ -129,6 +131,7 @@ class World:
                 process.flow.frame(message)
             case Report() if head:
                 head.report(message)
+                self._redeliver()
                 self._carry_out_head(head)
             case Control() if process:
                 process.flow.control(message)
@@ -142,7 +145,11 @@ class World:
         if pending and self.head.room > 0:
             sequence = pending[0]
             self.queue[sequence] = "out"
-            self.head.take(Input(sequence, f"i{sequence}", b"input", None, None, str(sequence)))
+            self.head.take(self._input(sequence))
+
+    @staticmethod
+    def _input(sequence: int) -> Input:
+        return Input(sequence, f"i{sequence}", b"input", None, None, str(sequence))
 
     def run(self, process: Process) -> None:
         for job in process.flow.take(1):
@@ -264,6 +271,14 @@ class World:
         for sequence, state in self.queue.items():
             if state == "out":
                 self.queue[sequence] = "pending"
+
+    def _redeliver(self) -> None:
+        """The queue is read anew, in the moment between the end of an input and its acknowledgement."""
+        if self.faults.redeliver > 0 and self.rng.random() < 0.2:
+            self.faults.redeliver -= 1
+            for sequence, state in self.queue.items():
+                if state == "out":
+                    self.head.take(self._input(sequence))
 
     def _lose(self) -> None:
         self.net.pop(self.rng.randrange(len(self.net)))

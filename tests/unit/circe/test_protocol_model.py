@@ -80,6 +80,7 @@ fault_budgets = st.builds(
     lose=st.integers(0, 6),
     repeat=st.integers(0, 6),
     reconnect=st.integers(0, 2),
+    redeliver=st.integers(0, 3),
     absence=st.integers(0, 3),
     zombies=st.booleans(),
 )
@@ -103,7 +104,7 @@ def test_without_faults_nothing_is_sent_again_and_every_result_is_there(
     graph_and_styles: tuple[TaskGraph, dict[str, str]], seed: int
 ) -> None:
     graph, styles = graph_and_styles
-    world = World(graph, styles, seed, Faults(0, 0, 0, 0, 0, 0))
+    world = World(graph, styles, seed, Faults(0, 0, 0, 0, 0, 0, 0))
     world.quiet = True
     world._settle()
     ends = [expected(graph, styles, f"i{root}") for root in world.queue]
@@ -113,6 +114,6 @@ def test_without_faults_nothing_is_sent_again_and_every_result_is_there(
 
 
 def test_the_check_can_fail_when_a_root_is_acknowledged_early() -> None:
-    world = World(diamond(), {}, 0, Faults(0, 0, 0, 0, 0, 0))
+    world = World(diamond(), {}, 0, Faults(0, 0, 0, 0, 0, 0, 0))
     with pytest.raises(BreachError, match="ended early"):
         world._acknowledge(1)

@@ -64,11 +64,11 @@ def test_without_probes_a_lost_grant_stops_the_sender(monkeypatch: pytest.Monkey
 def test_without_telling_repeats_apart_a_repeated_report_cancels_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Seen, "is_new", lambda self, number: True)
     monkeypatch.setattr(Lineage, "_stale", lambda self, own: [])
-    repeats_only = Faults(crash=0, head_crash=0, lose=0, repeat=8, reconnect=0)
+    repeats_only = Faults(crash=0, head_crash=0, lose=0, repeat=8, reconnect=0, redeliver=0)
     assert "never ends" in next(walks(repeats_only))
 
 
 def test_when_nobody_repairs_a_changed_membership_a_root_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Lineage, "_resend", lambda self, numbers: [])
-    crashes_only = Faults(crash=4, head_crash=0, lose=0, repeat=0, reconnect=0)
+    crashes_only = Faults(crash=4, head_crash=0, lose=0, repeat=0, reconnect=0, redeliver=0)
     assert "never ends" in next(walks(crashes_only))
