@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from circe.flow import Job
 from circe.outputs import Output, chosen
+from circe.spill import load
 from runtime import calling
 from runtime.calling import call_async, call_sync
 from runtime.codec import Codec
@@ -55,7 +56,8 @@ class Call:
     def _open(self, job: Job) -> tuple[Context, Any]:
         context = self._context.for_item(job.item_id, job.headers or {})
         if isinstance(job.inputs, dict):
-            return context, {parent: self._decode(parent, payload) for parent, payload in job.inputs.items()}
+            # Here, in the thread of user code, so that only what is at work is in memory and the loop does not wait.
+            return context, {parent: self._decode(parent, load(kept)) for parent, kept in job.inputs.items()}
         # Only the gateway sends under the head's own name.
         return context, self._decode(HOME if job.sender == job.head else "", job.inputs)
 

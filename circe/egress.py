@@ -16,6 +16,7 @@ from circe.flow import Job, Result
 from circe.letters import dead_letter, letter_headers
 from circe.origins import ask
 from circe.replay import origin_of
+from circe.spill import loaded
 from runtime import subjects
 from runtime.bus import Bus
 from runtime.bus_errors import BusFault, WrongLastSequence
@@ -125,7 +126,7 @@ class Egress:
             self._task,
             job.item_id,
             sequence,
-            job.inputs,
+            loaded(job.inputs),
             failed.error,
             traceback=failed.traceback,
             attempts=attempts,

@@ -22,6 +22,7 @@ from circe.outputs import BranchError
 from circe.printing import Lines
 from circe.pulse import Pulse
 from circe.replay import is_owed, replay_of
+from circe.spill import Spill
 from circe.tap import Tap
 from runtime import codec, frames, subjects
 from runtime.app import App
@@ -77,6 +78,8 @@ class Worker:
         self._attempts = Attempts(call, self._task, slots, on_done=self._take_done, on_given_up=self._bury)
         self._slots = slots
         self._lines = lines
+        is_join = app.graph.is_join(options.task)
+        self._spill = Spill(app.limits.join_bytes, options.cache) if is_join else None
         self._pulse = Pulse(self._loop.time())
         self._state = READY
         self._last_frame_s = self._loop.time()
@@ -91,7 +94,7 @@ class Worker:
         except ValueError as error:
             self._refuse("frame", error)
             return
-        self.flow.frame(frame)
+        self.flow.frame(frame if self._spill is None else self._spill.keep_frame(frame))
         self._turn_soon()
 
     def on_control(self, message: Message) -> None:
@@ -239,6 +242,8 @@ class Worker:
             "tap.left_out": self.tap.left_out,
             "print.left_out": printed,
         }
+        if self._spill is not None:
+            shells["spilled"] = self._spill.spilled
         return {**self.flow.counts, **shells}
 
     async def drain(self) -> None:

@@ -35,6 +35,8 @@ class Limits:
     ingress_bytes: int = 1024 * MEBI
     egress_bytes: int = 4096 * MEBI
     dead_bytes: int = 256 * MEBI
+    join_bytes: int = 64 * MEBI
+    """What a worker of a join keeps in memory of the parts that wait there; the rest goes to its disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

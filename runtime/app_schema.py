@@ -100,6 +100,7 @@ class LimitKeys(_Section):
     ingress_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
     egress_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
     dead_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
+    join_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
 
 
 class TasksKeys(_Section):
