@@ -9,11 +9,16 @@ from runtime.app import App
 from runtime.network import HOME
 from runtime.profiles import ExecutionProfile
 
-ROUNDS_PER_PART, ROUNDS_PER_OUTPUT, ROUNDS_PER_RESULT = 135.0, 44.0, 175.0
+ROUNDS_PER_PART, ROUNDS_PER_OUTPUT, ROUNDS_PER_RESULT = 200.0, 44.0, 175.0
 ROUNDS_PER_BYTE_IN, ROUNDS_PER_BYTE_OUT = 0.028, 0.011
 """CPU of a worker to take a part off the bus, to send an output on, to store a result, and for their bytes
-(`bench_handling.py`): at a speed score of 22, 6, 2 and 8 microseconds, and 1.3 and 0.5 nanoseconds a byte. Of one-line
-tasks that is more than the tasks."""
+(`bench_handling.py`): at a speed score of 22, 9, 2 and 8 microseconds, and 1.3 and 0.5 nanoseconds a byte. Of one-line
+tasks that is more than the tasks. A part is 6 microseconds to a worker that is never interrupted; under a quota, other
+workers in between, it is 9."""
+ROUNDS_PER_WAKE = 3300.0
+"""... and what one item costs in addition that comes alone to a worker that sleeps: 150 microseconds."""
+WAKING_CORES = 0.005
+"""The more often items come, the more of them come together: waking takes no more of a core than this."""
 
 
 def rounds(app: App, profile: ExecutionProfile) -> float:
@@ -29,6 +34,11 @@ def rounds(app: App, profile: ExecutionProfile) -> float:
 def rounds_s(rounds: float, speed_score: float) -> float:
     """Seconds that so many rounds take on a node."""
     return rounds / speed_score / 1e6
+
+
+def waking_s(pace_s: float, speed_score: float, cores: float) -> float:
+    """Seconds per item that a worker spends on waking up, when items come so far apart."""
+    return min(rounds_s(ROUNDS_PER_WAKE, speed_score), WAKING_CORES * pace_s / min(1.0, cores))
 
 
 def sustained_s(profile: ExecutionProfile, cores: float) -> float:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from agents.cgroups import Cgroup
-from runtime.errors import UsageError
-from tests.integration.cluster import REPOSITORY
+from tests.acceptance import quotas
 
 pytestmark = [pytest.mark.cgroups, pytest.mark.timeout(300)]
 
@@ -29,18 +23,14 @@ application:
       - {name: meet, base_script: meet.py, children: [home]}
 """
 HEAVY = "def process(item, ctx):\n    return sum(number & 3 for number in range(1_000_000))\n"
-FAST, SLOW = 0.5, 0.1
+FAST, SLOW = 0.2, 0.05
 ATTEMPTS = 4
 """A neighbour that takes the processor away lengthens one run, not all of them."""
 
 
 @pytest.fixture(scope="module")
 def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    try:
-        with Cgroup("probe", 0.5):
-            pass
-    except UsageError as error:
-        pytest.skip(str(error))
+    quotas.skip_without_cgroups()
     folder = tmp_path_factory.mktemp("apps") / "heavy"
     folder.mkdir()
     (folder / "app_config.yaml").write_text(CONFIG)
@@ -51,24 +41,13 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def once(folder: Path, node1: float, node2: float) -> dict[str, Any]:
-    """The report of one single-shot run on two nodes with these shares of a processor."""
-    nodes = folder.parent / "nodes.yaml"
-    nodes.write_text(f"node1: {{cpus: {node1}}}\nnode2: {{cpus: {node2}}}\n")
-    report = folder.parent / "report.json"
-    command = [sys.executable, "-m", "deploy.cli", "run", str(folder), "--once", "--nodes", str(nodes)]
-    subprocess.run([*command, "--report", str(report)], cwd=REPOSITORY, check=True, capture_output=True, timeout=120)
-    found: dict[str, Any] = json.loads(report.read_text())
-    return found
-
-
 @pytest.mark.parametrize(("node1", "node2", "fast"), [(FAST, SLOW, "node1"), (SLOW, FAST, "node2")])
 def test_heavy_tasks_go_to_the_fast_node_and_the_makespan_is_foretold(
     heavy: Path, node1: float, node2: float, fast: str
 ) -> None:
     ratios = []
     for _ in range(ATTEMPTS):
-        report = once(heavy, node1, node2)
+        report = quotas.run(heavy, {"node1": node1, "node2": node2}, "--once")
         assert (report["mapping"]["left"], report["mapping"]["right"]) == (fast, fast)
         ratios.append(report["measured"]["makespan_s"] / report["predicted"]["makespan_s"])
         if 0.7 <= ratios[-1] <= 1.3:

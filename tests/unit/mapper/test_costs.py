@@ -79,7 +79,31 @@ def test_what_a_worker_does_beside_the_task_counts() -> None:
     # Each takes one part; one sends it on (to all its children, as the profiles here have it), and stores it too.
     each = handling.ROUNDS_PER_PART + 8 * handling.ROUNDS_PER_OUTPUT + handling.ROUNDS_PER_RESULT
     each += 100 * handling.ROUNDS_PER_BYTE_IN + 900 * handling.ROUNDS_PER_BYTE_OUT
-    assert found == pytest.approx([each / 20e6] * 2)
+    pace_s = 2 * (1e-6 + each / 20e6)  # one node does both
+    assert found == pytest.approx([each / 20e6 + handling.waking_s(pace_s, 20.0, 1.0)] * 2)
+
+
+def test_the_further_apart_items_come_the_more_often_a_worker_wakes_for_one_alone() -> None:
+    wake_s = handling.ROUNDS_PER_WAKE / 20e6
+    for task_s, objective, expected_s in (
+        (1.0, "period", wake_s),
+        (4e-3, "period", handling.WAKING_CORES * 8e-3),
+        (1e-6, "makespan", wake_s),
+    ):
+        app = chain("a", "b", objective=objective)
+        seconds = {("a", "home"): task_s, ("b", "home"): task_s}
+        problem = costs.state(app, known.table({"home": 20.0}, seconds), NOW_S).problem
+        rest_s = handling.rounds_s(handling.rounds(app, known.execution("a", "home", task_s)), 20.0)
+        assert exec_s(problem, "a", "home") == pytest.approx(task_s + rest_s + expected_s, rel=1e-3)
+
+
+def test_nodes_that_share_the_work_make_items_come_sooner() -> None:
+    seconds = {(task, node): 4e-3 for task in "ab" for node in ("home", "node1")}
+    alone, shared = (
+        exec_s(costs.state(chain("a", "b"), known.table(speeds, seconds), NOW_S).problem, "a", "home")
+        for speeds in ({"home": 20.0}, {"home": 20.0, "node1": 20.0})
+    )
+    assert alone - shared == pytest.approx(handling.WAKING_CORES * 4e-3, rel=0.02)
 
 
 def test_what_failed_is_not_derived() -> None:
