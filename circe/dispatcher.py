@@ -207,7 +207,7 @@ class Dispatcher:
         self._prepared.pop(name, None)
         await self._bus.purge(subjects.PROFILE_STREAM, subjects.execution_profile(name, "*", None))
         await self._bus.purge(subjects.STATUS_STREAM, subjects.status(name, "*", "*"))
-        for stream in subjects.app_streams(name):
+        for stream in await self._bus.stream_names(subjects.everything(name)):
             await self._bus.delete_stream(stream)
         logger.info("removed %s", name)
 

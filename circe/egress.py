@@ -1,7 +1,8 @@
 """Results and dead letters into their streams, each stored once or tried until it is.
 
-An egress subject holds one message for ever: `Nats-Expected-Last-Subject-Sequence: 0` makes the server refuse
-an id that it holds (10071). The same input's result counts as stored; another input's is a conflict.
+Results go to the egress or to the queue of a child. A subject there holds one message for as long as it could come
+again: `Nats-Expected-Last-Subject-Sequence: 0` makes the server refuse an id that it holds (10071). The same input's
+result counts as stored; another input's is a conflict.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from runtime import subjects
 from runtime.bus import Bus
 from runtime.bus_errors import BusFault, WrongLastSequence
 from runtime.message import Outgoing, PubAck
+from runtime.network import HOME
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +41,8 @@ class Egress:
         app: str,
         task: str,
         *,
-        on_stored: Callable[[Job], None],
-        on_refused: Callable[[Job, str], None],
+        on_stored: Callable[[Result], None],
+        on_refused: Callable[[Result, str], None],
     ) -> None:
         """One of the two is called for every result, once; `on_refused` with the reason why it will never be."""
         self._bus = bus
@@ -52,12 +54,19 @@ class Egress:
 
     def store(self, results: Sequence[Result]) -> None:
         """Store a batch in one write; `on_stored` is called for each in its own time."""
-        outgoing = [
-            Outgoing(subjects.put(self._app, self._task, result.item_id), result.payload, self._headers(result))
-            for result in results
-        ]
+        outgoing = [Outgoing(self._subject(result), result.payload, self._headers(result)) for result in results]
         for result, future in zip(results, self._bus.store_many(outgoing, STORE_DEADLINE_S), strict=True):
             future.add_done_callback(lambda done, result=result: self._answered(result, done))  # type: ignore[misc] # mypy cannot infer a lambda's default
+
+    def _subject(self, result: Result) -> str:
+        if result.child == HOME:
+            return subjects.put(self._app, self._task, result.item_id)
+        return subjects.queue(self._app, result.child, result.item_id)
+
+    def _stream(self, result: Result) -> str:
+        if result.child == HOME:
+            return subjects.egress_stream(self._app)
+        return subjects.queue_stream(self._app, result.child)
 
     @staticmethod
     def _headers(result: Result) -> dict[str, str]:
@@ -69,7 +78,7 @@ class Egress:
             return
         error = done.exception()
         if error is None:
-            self._on_stored(result.job)
+            self._on_stored(result)
         else:
             self._later(self._settle(result, error))
 
@@ -80,7 +89,7 @@ class Egress:
 
     async def _settle(self, result: Result, error: BaseException | None) -> None:
         """Try until the result is stored, or another input's holds its id, or nobody waits for it any more."""
-        subject = subjects.put(self._app, self._task, result.item_id)
+        subject = self._subject(result)
         wait_s = FIRST_RETRY_S
         while error is not None:
             if isinstance(error, WrongLastSequence):
@@ -88,14 +97,14 @@ class Egress:
                 if is_same:
                     break
                 if is_same is not None:
-                    self._on_refused(result.job, "id already used by another input")
+                    self._on_refused(result, "id already used by another input")
                     return
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_RETRY_S)
             if result.job.is_over:
                 break
             error = await self._try(subject, result.payload, self._headers(result))
-        self._on_stored(result.job)
+        self._on_stored(result)
 
     async def _try(self, subject: str, payload: bytes, headers: dict[str, str]) -> Exception | None:
         try:
@@ -105,11 +114,11 @@ class Egress:
         return None
 
     async def _is_same(self, subject: str, result: Result) -> bool | None:
-        """Whether the egress holds this input's result under this id; None when it does not say."""
+        """Whether the queue holds this input's result under this id; None when it does not say."""
         if "~" not in result.item_id:
             return True  # the id holds the sequence itself
         try:
-            held = await self._bus.last_message(subjects.egress_stream(self._app), subject)
+            held = await self._bus.last_message(self._stream(result), subject)
         except BusFault:
             return None
         return held is None or held.headers.get(subjects.INPUT_HEADER) == self._headers(result)[subjects.INPUT_HEADER]

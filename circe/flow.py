@@ -39,9 +39,9 @@ class Job:
     sender: str | None
     """Whose credit it holds; None for what comes out of a join."""
     unstored: int = 0
-    """Results that the egress has yet to answer for; the job is reported after the last."""
+    """Results that their queue has yet to answer for; the job is reported after the last."""
     refusal: str = ""
-    """Why the egress will not have one of them: the job is a dead letter once all are answered for."""
+    """Why a queue will not have one of them: the job is a dead letter once all are answered for."""
     is_sent: bool = False
     """Its children have their answers."""
     is_over: bool = False
@@ -50,11 +50,13 @@ class Job:
 
 
 class Result(NamedTuple):
-    """An output for the egress, or a dead letter's answer: the shell stores it, then calls `stored`."""
+    """An output for the egress or for a child's queue: the shell stores it, then calls `stored`."""
 
     job: Job
     item_id: str
     payload: bytes
+    child: str = HOME
+    """`home`, or the child with a queue of its own."""
 
 
 class SendReport(NamedTuple):
@@ -89,9 +91,10 @@ class Flow:
         self._draw = draw
         self._window = window
         self._one_to_one = graph.enclosing_join(task) is not None
-        self._joins_below = {child for child in self.task.children if graph.reaches_join(child)}
-        self._children = tuple(child for child in self.task.children if child != HOME)
-        self._is_result = HOME in self.task.children
+        self._stores = {HOME, *graph.queues}
+        self._children = tuple(child for child in self.task.children if child not in self._stores)
+        self._joins_below = {child for child in self._children if graph.reaches_join(child)}
+        self._apart = {child for child in self.task.children if child in graph.queues and len(graph.parents(child)) > 1}
         self._parents = graph.parents(task)
         self._join = Join(self._parents, self.task.join) if graph.is_join(task) else None
         self._outbox = Outbox(incarnation, task, window, frame_parts)
@@ -151,8 +154,8 @@ class Flow:
         self._moved[frame.sender] = ledger
 
     def _take(self, frame: Frame, part: Part, ledger: ReceiverLedger) -> None:
-        if self.task.join == "each" and len(self._parents) > 1:
-            # Parts of one item run apart, so their ids tell where they came from.
+        if self.task.join == "each" and len(self._parents) > 1 and self.task.name not in self._stores:
+            # Parts of one item run apart, so their ids tell where they came from; those of a queue do so in it.
             part = part._replace(item_id=f"{part.item_id}.{frame.source}")
         if part.payload is None:
             self._pass_on(frame.head, part, part.mid, part.reason)
@@ -271,17 +274,19 @@ class Flow:
             self.counts["filtered"] += 1
         addressed = address(job.item_id, outputs, self.task.children, one_to_one=self._one_to_one)
         self._send_on(job, addressed)
-        results = []
-        if self._is_result:
-            results = [
-                Result(job, found.item_id, found.payload)
-                for found in addressed
-                if found.child == HOME and found.payload is not None
-            ]
+        results = [
+            Result(job, self._id_in(found.child, found.item_id), found.payload, found.child)
+            for found in addressed
+            if found.child in self._stores and found.payload is not None
+        ]
         job.unstored = len(results)
         if not results:
             self._finish(job)
         return results
+
+    def _id_in(self, child: str, item_id: str) -> str:
+        """Under which id a queue holds an output: in one of several writers the id tells which."""
+        return f"{item_id}.{self.task.name}" if child in self._apart else item_id
 
     def dead(self, job: Job) -> None:
         """The job's dead letter is stored: children that have no answer yet get absences."""
@@ -290,15 +295,15 @@ class Flow:
             self._send_on(job, [Addressed(child, job.item_id, None, DEAD) for child in self._children])
         self._finish(job)
 
-    def stored(self, job: Job) -> bool:
-        """One result of the job is stored at the egress; whether the job is to become a dead letter now."""
-        self.counts["results"] += not job.is_over
-        return self._answered(job)
+    def stored(self, result: Result) -> bool:
+        """A result is stored in its queue; whether its job is to become a dead letter now."""
+        self.counts["results" if result.child == HOME else "out"] += not result.job.is_over
+        return self._answered(result.job)
 
-    def refused(self, job: Job, reason: str) -> bool:
-        """One result of the job will never be; whether the job is to become a dead letter now."""
-        job.refusal = job.refusal or reason
-        return self._answered(job)
+    def refused(self, result: Result, reason: str) -> bool:
+        """A result will never be; whether its job is to become a dead letter now."""
+        result.job.refusal = result.job.refusal or reason
+        return self._answered(result.job)
 
     def _answered(self, job: Job) -> bool:
         job.unstored -= 1
@@ -311,7 +316,7 @@ class Flow:
         job.is_sent = True
         sent, xor = 0, job.xor
         for child, item_id, payload, reason in addressed:
-            if child == HOME or (payload is None and child not in self._joins_below):
+            if child in self._stores or (payload is None and child not in self._joins_below):
                 continue  # nobody needs to know of that absence
             mid = self._draw() or 1
             xor ^= mid

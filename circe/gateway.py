@@ -37,6 +37,7 @@ class AppGateway:
         self._app = app
         self._node = node
         self._run = ""
+        self._queues: tuple[str, ...] = ()
         self._background: set[asyncio.Task[None]] = set()
         self._pulse = Pulse(time.monotonic())
         self._prefix = subjects.ingress(app.name) + "."
@@ -63,7 +64,7 @@ class AppGateway:
             credit = await self._bus.subscribe(subjects.credit(name, self.head.incarnation), self._on_control)
             try:
                 group.create_task(self.reader.read_for_ever(), name=f"read {name}")
-                group.create_task(purge_for_ever(self._bus, self._app, lambda: self.head.live), name=f"purge {name}")
+                group.create_task(purge_for_ever(self._bus, self._app, self._queues_to_purge), name=f"purge {name}")
                 await self._beat_for_ever()
             finally:
                 await credit.unsubscribe()
@@ -86,7 +87,11 @@ class AppGateway:
 
     def _on_edges(self, record: Record, edges: EdgeRecord | None) -> None:
         if edges is not None:
+            self._queues = tuple(sorted(edges.segments.keys() - {HOME}))
             self.reader.follow(edges)
+
+    def _queues_to_purge(self) -> tuple[str, ...] | None:
+        return self._queues if self.head.live else None
 
     def _read(self, delivery: Delivery) -> Input | None:
         sequence = delivery.stream_sequence

@@ -151,7 +151,7 @@ class Head:
         if not given:
             return None
         is_for_all = len(given) == len(entries) and given[0].task in self._entries
-        return Origin(item_id, None if is_for_all else given[0].task, headers, given[0].payload or b"")
+        return Origin(item_id, None if is_for_all else given[0].task, headers, given[0].payload or b"", self.queue)
 
     def report(self, report: Report) -> None:
         """A worker is done with something."""

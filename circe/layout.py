@@ -8,6 +8,8 @@ from runtime.streams import ConsumerSpec, StreamSpec
 
 ACK_WAIT_S = 3600.0
 """The gateway says what is to come again (it resets the consumer when it starts), so the server need not guess."""
+QUEUE_ACK_WAIT_S = 60.0
+"""Shorter: a worker may be stopped with deliveries on their way to it, and what comes again too early is known."""
 LETTER_WINDOW_S = 3600.0
 """For so long the same failure is the same letter: an outage may lie between the letter and the report of it."""
 STATUS_LIFETIME_S = 15.0
@@ -37,7 +39,7 @@ def system_streams() -> tuple[StreamSpec, ...]:
 
 
 def app_streams(app: App, run: str) -> tuple[StreamSpec, ...]:
-    """Ingress, egress and dead letters; `run` names an ingress that is created now (an older one keeps its own)."""
+    """Ingress, egress, dead letters, inner queues; `run` names an ingress created now (an older one keeps its own)."""
     name = app.name
     ingress = StreamSpec(
         name=subjects.ingress_stream(name),
@@ -63,4 +65,17 @@ def app_streams(app: App, run: str) -> tuple[StreamSpec, ...]:
         discard="new",
         duplicate_window_s=LETTER_WINDOW_S,
     )
-    return ingress, egress, dead
+    return ingress, egress, dead, *(_queue(app, task) for task in app.graph.queues)
+
+
+def _queue(app: App, task: str) -> StreamSpec:
+    """An egress for who writes it, and an ingress for who reads it."""
+    return StreamSpec(
+        name=subjects.queue_stream(app.name, task),
+        subjects=(subjects.queue(app.name, task),),
+        max_bytes=app.limits.queue_bytes,
+        discard="new",
+        consumers=(
+            ConsumerSpec(name=subjects.queue_consumer(app.name), ack_wait_s=QUEUE_ACK_WAIT_S, max_ack_pending=-1),
+        ),
+    )

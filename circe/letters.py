@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from runtime import subjects
+from runtime.network import HOME
 
 
 class Origin(NamedTuple):
@@ -18,6 +19,8 @@ class Origin(NamedTuple):
     """The entry task it was for; None for all of them."""
     headers: Mapping[str, str] | None
     payload: bytes
+    queue: str = HOME
+    """Where it entered: the ingress, or the queue of a task."""
 
 
 def dead_letter(
@@ -68,6 +71,8 @@ def letter_headers(task: str, item_id: str, root: int, sequence: int) -> dict[st
 
 def _root(origin: Origin, inputs: bytes | Mapping[str, bytes]) -> dict[str, Any]:
     root: dict[str, Any] = {"id": origin.item_id, "task": origin.task, "headers": dict(origin.headers or {})}
+    if origin.queue != HOME:
+        root["queue"] = origin.queue
     if origin.payload != inputs:
         root["input"] = _readable(origin.payload)
     return root

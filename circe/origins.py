@@ -23,8 +23,8 @@ async def ask(bus: Bus, app: str, head: str, root: int) -> Origin | None:
     """What the head says of a root; None when it has ended there, or the head does not answer."""
     try:
         answer = await bus.request(subjects.origin(app, head), str(root).encode(), ANSWER_S)
-        item_id, task, headers = json.loads(answer.headers[ROOT_HEADER])
-        return Origin(item_id, task, headers, answer.payload)
+        item_id, task, headers, queue = json.loads(answer.headers[ROOT_HEADER])
+        return Origin(item_id, task, headers, answer.payload, queue)
     except (BusFault, KeyError, ValueError, TypeError):
         return None
 
@@ -38,7 +38,7 @@ def answer(bus: Bus, message: Message, find: Callable[[int], Origin | None]) -> 
     headers: dict[str, str] = {}
     payload = b""
     if found is not None:
-        headers[ROOT_HEADER] = json.dumps([found.item_id, found.task, dict(found.headers or {})])
+        headers[ROOT_HEADER] = json.dumps([found.item_id, found.task, dict(found.headers or {}), found.queue])
         payload = found.payload
     size_bytes = len(payload) + sum(len(value) for value in headers.values()) + HEADER_ROOM_BYTES
     if size_bytes > bus.link.max_payload_bytes:

@@ -20,6 +20,8 @@ from runtime.item import root_id
 MOST_OWED = 20
 """The header is copied with every part."""
 MOST_CHARS = 8192
+OWN = frozenset({subjects.INPUT_HEADER, subjects.QUEUE_HEADER})
+"""Ours alone to write, below a queue."""
 _ID = re.compile(r"[A-Za-z0-9_=~-]+(\.[A-Za-z0-9_=~-]+)*")
 _ID_CHARS = 1000
 
@@ -84,7 +86,7 @@ def identify(headers: Mapping[str, str], run: str, sequence: int) -> tuple[str, 
     if not headers:  # the usual case
         return root_id(run, sequence, None), None
     found = replayed(headers, run, sequence)
-    kept = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
+    kept = {name: value for name, value in headers.items() if not name.startswith("Nats-") and name not in OWN}
     item_id = root_id(run, sequence, headers.get(subjects.MESSAGE_ID_HEADER)) if found is None else found.item_id
     return item_id, kept or None
 
@@ -101,9 +103,15 @@ def replay_of(headers: Mapping[str, str] | None) -> Replay | None:
 
 
 def origin_of(root: int, headers: Mapping[str, str] | None) -> int:
-    """The sequence of the input that an item descends from, in the ingress that it entered first."""
+    """The sequence of the input that an item descends from, in the ingress that it entered first.
+
+    Below a queue the item itself tells it: `root` is a sequence in the queue.
+    """
     found = replay_of(headers)
-    return root if found is None else found.sequence
+    if found is not None:
+        return found.sequence
+    given = headers.get(subjects.INPUT_HEADER, "") if headers else ""
+    return int(given) if given.isdigit() else root
 
 
 def is_owed(replay: Replay, graph: TaskGraph, task: str, item_id: str) -> bool:

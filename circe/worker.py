@@ -21,6 +21,7 @@ from circe.outbox import SendFrame
 from circe.outputs import BranchError
 from circe.printing import Lines
 from circe.pulse import Pulse
+from circe.queue_head import queue_reader
 from circe.replay import is_owed, replay_of
 from circe.spill import Spill
 from circe.tap import Tap
@@ -81,6 +82,10 @@ class Worker:
         is_join = app.graph.is_join(options.task)
         self._spill = Spill(app.limits.join_bytes, options.cache) if is_join else None
         self._pulse = Pulse(self._loop.time())
+        self.reader = None
+        """Of the queue of our own task, where it has one."""
+        if self._task.name in app.graph.queues:
+            self.reader = queue_reader(bus, app, self._task.name, options.incarnation, on_ended=lambda latency_s: None)
         self._state = READY
         self._last_frame_s = self._loop.time()
         self._turn_planned = False
@@ -105,9 +110,14 @@ class Worker:
             return
         self.flow.control(control)
         self._turn_soon()
+        if self.reader is not None:
+            self.reader.head.grant(control)
+            self.reader.turn_soon()
 
     def on_edges(self, record: Record, edges: EdgeRecord | None) -> None:
-        """Another version's edges are for other workers."""
+        """Another version's edges are for other workers, but they say who reads the queue."""
+        if edges is not None and self.reader is not None:
+            self.reader.follow(edges)
         if edges is not None and edges.digest == self._options.digest:
             self.flow.follow(edges)
             self._turn_soon()
@@ -174,7 +184,7 @@ class Worker:
         replay = replay_of(result.job.headers)
         if replay is None or is_owed(replay, self._app.graph, self._task.name, result.item_id):
             return True
-        self._stored(result.job)
+        self._stored(result)
         return False
 
     def _branch_fault(self, error: BranchError) -> str:
@@ -193,14 +203,14 @@ class Worker:
         self.flow.dead(job)
         self._turn_soon()
 
-    def _stored(self, job: Job) -> None:
-        if self.flow.stored(job):
-            self._attempts.reject(job, job.refusal)
+    def _stored(self, result: Result) -> None:
+        if self.flow.stored(result):
+            self._attempts.reject(result.job, result.job.refusal)
         self._turn_soon()
 
-    def _refused(self, job: Job, reason: str) -> None:
-        if self.flow.refused(job, reason):
-            self._attempts.reject(job, reason)
+    def _refused(self, result: Result, reason: str) -> None:
+        if self.flow.refused(result, reason):
+            self._attempts.reject(result.job, reason)
 
     # ---- beats and the end
 
@@ -208,6 +218,8 @@ class Worker:
         """Say what is held."""
         holds, waits, probes = self.flow.beat()
         self._carry_out(probes)
+        if self.reader is not None:
+            self.reader.beat()
         now_s = self._loop.time()
         rates, latencies_s = self._pulse.beat(now_s, self.flow.counts)
         self._slots.beat(now_s)
@@ -224,7 +236,7 @@ class Worker:
             holds=tuple(holds),
             waits=tuple(waits),
             counts=self._counts(),
-            rates={**rates, "backlog": self.flow.backlog, "waiting": self.flow.waiting()},
+            rates={**rates, **self._levels()},
             latencies_s=latencies_s,
         )
         subject = subjects.status(self._app.name, self._task.name, self._options.incarnation)
@@ -244,11 +256,21 @@ class Worker:
         }
         if self._spill is not None:
             shells["spilled"] = self._spill.spilled
+        if self.reader is not None:
+            shells["resent"] = self.reader.head.resent
         return {**self.flow.counts, **shells}
+
+    def _levels(self) -> dict[str, float]:
+        levels: dict[str, float] = {"backlog": self.flow.backlog, "waiting": self.flow.waiting()}
+        if self.reader is not None:
+            levels |= {"in_flight": self.reader.head.in_flight, "window": self.reader.head.window}
+        return levels
 
     async def drain(self) -> None:
         """Finish what is here; senders have been switched, so it ends when nothing comes any more."""
         self._state = DRAINING
+        if self.reader is not None:
+            self.reader.leave()
         while not self._is_quiet():  # noqa: ASYNC110 - quiet is the absence of events
             await asyncio.sleep(QUIET_S / 6)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from mmap import mmap
 
 from circe import failpoints
@@ -78,12 +80,26 @@ async def _work(
         await bus.subscribe(subjects.credit(app.name, options.incarnation), worker.on_control)
         await worker.tap.start()
         on_edges = taking(EdgeRecord.from_record, worker.on_edges)
-        async with bus.follow(subjects.CONTROL_STREAM, subjects.edges(app.name), on_edges):
+        async with _reading(service, worker), bus.follow(subjects.CONTROL_STREAM, subjects.edges(app.name), on_edges):
             await _live(service, worker, fencing)
     finally:
         await worker.close()
         if user_task.teardown is not None:
             await _tear_down(user_task, context)
+
+
+@asynccontextmanager
+async def _reading(service: Service, worker: Worker) -> AsyncIterator[None]:
+    """Read the queue of the worker's task, if it has one, while the edge record names this worker."""
+    if worker.reader is None:
+        yield
+        return
+    async with worker.reader.listening():
+        reading = service.start("the queue", worker.reader.read_for_ever())
+        try:
+            yield
+        finally:
+            reading.cancel()
 
 
 async def _live(service: Service, worker: Worker, fencing: Fencing) -> None:

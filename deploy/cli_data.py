@@ -120,7 +120,7 @@ def dead_replay(name: AppName, task: OneTask = None, server: Server = DEFAULT_SE
     from deploy.dead import replay
     from deploy.report import counted
 
-    done = _with_app(server, name, task, lambda bus, app: replay(bus, name, app.graph.entries, task))
+    done = _with_app(server, name, task, lambda bus, app: replay(bus, app, task))
     if as_json:
         print_json({"sent": done.sent, "kept": done.kept})
         return

@@ -41,6 +41,8 @@ def status(
             typer.echo(f"{each['app']}: {each['state']}")
     if name:
         print_table("", tables.WORKER_COLUMNS, [tables.worker_row(each) for each in found[0]["workers"]])
+        if queues := found[0]["queues"]:
+            print_table("", tables.QUEUE_COLUMNS, [tables.queue_row(task, each) for task, each in queues.items()])
         for failure in found[0]["failures"]:
             typer.echo(f"task {failure['task']} cannot start on {failure['node']}: {failure['message']}", err=True)
 

@@ -1,7 +1,8 @@
 """Dead letters: items that failed for good, with their errors; listed, sent again, dropped.
 
-What is sent again is the input that a dead item descends from, because a join needs all that followed from it. It
-keeps its id, and only what descends from the dead items comes out again (`circe.replay`).
+What is sent again is the input that a dead item descends from, of the ingress or of the last queue that it came
+through, because a join needs all that followed from it. It keeps its id, and only what descends from the dead items
+comes out again (`circe.replay`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.replaying import plan
+from deploy.replaying import Again, plan
 from runtime import subjects
+from runtime.app import App
 from runtime.bus import Bus
 from runtime.errors import UsageError
 from runtime.jetstream import of_stream
 from runtime.message import StoredMessage
+from runtime.network import HOME
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +52,24 @@ async def purge(bus: Bus, app: str, task: str | None = None) -> int:
     return await bus.purge(subjects.dead_stream(app), None if task is None else subjects.dead(app, task))
 
 
-async def replay(bus: Bus, app: str, entries: tuple[str, ...], task: str | None = None) -> Replayed:
+async def replay(bus: Bus, app: App, task: str | None = None) -> Replayed:
     """Let the inputs behind the letters enter again, each under its own id, and drop the letters."""
-    stream, subject = subjects.dead_stream(app), subjects.dead(app, task or "*")
-    planned = plan([letter(message) for message in await bus.read_stream(stream, subject)], entries)
+    stream, subject = subjects.dead_stream(app.name), subjects.dead(app.name, task or "*")
+    planned = plan([letter(message) for message in await bus.read_stream(stream, subject)], app.graph)
     for again in planned.again:
         # Named by its last letter, which is the last one to go: a replay that is interrupted and repeated
         # lets each input enter once.
         message_id = f"replay-{again.letters[-1]}-{again.item_id}"
         headers = {**again.headers, subjects.MESSAGE_ID_HEADER: message_id}
-        await bus.store_until(subjects.ingress(app, again.task), again.payload, headers)
+        await bus.store_until(_entrance(app.name, again), again.payload, headers)
         for number in again.letters:
             await _drop(bus, stream, number)
     return Replayed(len(planned.again), planned.kept)
+
+
+def _entrance(app: str, again: Again) -> str:
+    """Where its head reads it: what stands above a queue has been done."""
+    return subjects.ingress(app, again.task) if again.queue == HOME else subjects.queue(app, again.queue, again.item_id)
 
 
 async def _drop(bus: Bus, stream: str, sequence: int) -> None:

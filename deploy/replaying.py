@@ -10,7 +10,9 @@ from typing import Any
 from circe.replay import MOST_OWED, Replay, decode
 from runtime import subjects
 from runtime.errors import UsageError
+from runtime.graph import TaskGraph
 from runtime.message import encode_headers
+from runtime.network import HOME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,8 @@ class Again:
 
     task: str | None
     """The entry task it is for; None for all of them."""
+    queue: str
+    """Where it enters: `home`, the ingress, or a task with a queue of its own."""
     item_id: str
     payload: bytes
     headers: Mapping[str, str]
@@ -42,21 +46,22 @@ class _Root:
     sequence: int
     item_id: str
     task: str | None
+    queue: str
     payload: bytes
     headers: Mapping[str, str]
 
 
-def plan(letters: Sequence[Mapping[str, Any]], entries: Sequence[str]) -> Plan:
+def plan(letters: Sequence[Mapping[str, Any]], graph: TaskGraph) -> Plan:
     """One input for all letters that descend from it; in several rounds when there are very many."""
-    roots: dict[tuple[int, str], _Root] = {}
-    owed: dict[tuple[int, str], list[tuple[int, str, str]]] = {}
+    roots: dict[tuple[int, str, str], _Root] = {}
+    owed: dict[tuple[int, str, str], list[tuple[int, str, str]]] = {}
     kept = 0
     for letter in letters:
-        root = _root(letter, entries)
+        root = _root(letter, graph)
         if root is None:
             kept += 1
             continue
-        key = (root.sequence, root.item_id)
+        key = (root.sequence, root.queue, root.item_id)
         roots.setdefault(key, root)
         owed.setdefault(key, []).append((letter["number"], letter["task"], letter["id"]))
     again = [
@@ -72,6 +77,7 @@ def _again(root: _Root, owed: Sequence[tuple[int, str, str]]) -> Again:
     replay = Replay(root.sequence, root.item_id, pairs)
     return Again(
         task=root.task,
+        queue=root.queue,
         item_id=root.item_id,
         payload=root.payload,
         headers={**root.headers, subjects.REPLAY_HEADER: replay.encode()},
@@ -79,7 +85,7 @@ def _again(root: _Root, owed: Sequence[tuple[int, str, str]]) -> Again:
     )
 
 
-def _root(letter: Mapping[str, Any], entries: Sequence[str]) -> _Root | None:
+def _root(letter: Mapping[str, Any], graph: TaskGraph) -> _Root | None:
     """The input behind a letter; None when it is not known. Letters may have been written by anybody."""
     sequence, item_id, task = letter.get("sequence"), letter.get("id"), letter.get("task")
     if type(sequence) is not int or not isinstance(item_id, str) or not isinstance(task, str):
@@ -87,20 +93,24 @@ def _root(letter: Mapping[str, Any], entries: Sequence[str]) -> _Root | None:
     kept = letter.get("input")
     match letter.get("root"):
         case {"id": str(root_id), "task": (None | str()) as entry, "headers": dict(headers), **rest}:
-            payload = original(rest.get("input", kept))
-        case None if task in entries:
-            root_id, entry, headers, payload = item_id, task, {}, original(kept)
+            payload, queue = original(rest.get("input", kept)), rest.get("queue", HOME)
+        case None if task in graph.entries:
+            root_id, entry, headers, payload, queue = item_id, task, {}, original(kept), HOME
+        case None if task in graph.queues:
+            root_id, entry, headers, payload, queue = item_id, None, {}, original(kept), task
         case _:
             return None
     if payload is None or not (entry is None or subjects.NAME.fullmatch(entry)):
         return None
+    if queue != HOME and queue not in graph.queues:
+        return None  # nothing reads there any more
     try:
         decode(Replay(sequence, root_id, ((task, item_id),)).encode())
         plain = {str(name): str(value) for name, value in headers.items() if name != subjects.REPLAY_HEADER}
         encode_headers(plain)
     except (ValueError, TypeError, UsageError):  # the gateway would not take it
         return None
-    return _Root(sequence=sequence, item_id=root_id, task=entry, payload=payload, headers=plain)
+    return _Root(sequence=sequence, item_id=root_id, task=entry, queue=queue, payload=payload, headers=plain)
 
 
 def original(kept: object) -> bytes | None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from deploy.watch import Picture, node_of
 from runtime.app import App
-from runtime.network import HOME
 
 COUNTS = ("in", "out", "results", "filtered", "dead", "errors")
 
@@ -68,7 +67,7 @@ def build(
             "results": figures.written,
             "unfinished": figures.unfinished,
             "dead_letters": figures.dead_letters,
-            "resent": picture.total(HOME).get("resent", 0),
+            "resent": sum(picture.total(queue).get("resent", 0) for queue in app.segments),
         },
         "tasks": {task: _task(picture, task, figures.elapsed_s) for task in app.graph.tasks},
         "dead_letters": list(dead),

@@ -12,11 +12,11 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from deploy import values
+from deploy.ending import Ended, Ending
 from deploy.positions import Places
 from deploy.reorder import Reorder
 from runtime import subjects
@@ -42,17 +42,6 @@ class Stored(NamedTuple):
     item_id: str
     payload: bytes
     reply: str
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The ingress at one moment: what has ended, and whose results are written."""
-
-    first_sequence: int
-    """All inputs below have ended and their results are written."""
-    last_sequence: int
-    unfinished: int
-    """Inputs that have not ended."""
 
 
 class Output:
@@ -105,6 +94,7 @@ class ResultReader:
     def __init__(self, bus: Bus, app: App, places: Places, output: Output) -> None:
         self._bus = bus
         self._app = app
+        self._ending = Ending(bus, app)
         self._output = output
         self._places = places
         self._decode = CODECS[app.codec].decode
@@ -170,17 +160,17 @@ class ResultReader:
         except BusFault as error:
             logger.warning("results that were under way come again later: %s", error)
 
-    async def settle(self) -> Look:
-        """Write what may be written now."""
+    async def settle(self) -> Ended:
+        """Write what may be written now: the results of what has ended."""
         # In this order: an input that has ended has all its results in the egress.
-        ingress = await self._bus.stream_state(subjects.ingress_stream(self._app.name))
+        ended = await self._ending.look()
         egress = await self._bus.stream_state(subjects.egress_stream(self._app.name))
-        if ingress is None or egress is None:
+        if ended is None or egress is None:
             raise self._deleted()
         self._reorder.skip(egress.first_sequence)
         await self._read_up_to(egress.last_sequence)
-        await self._write(self._reorder.release(ingress.first_sequence))
-        return Look(ingress.first_sequence, ingress.last_sequence, ingress.messages)
+        await self._write(self._reorder.release(ended.first_sequence))
+        return ended
 
     async def _read_up_to(self, sequence: int) -> None:
         while self._reorder.read_up_to < sequence:

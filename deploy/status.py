@@ -45,9 +45,10 @@ async def app_status(bus: Bus, app: App) -> dict[str, Any]:
             "messages": 0 if egress is None else egress.messages,
             "bytes": 0 if egress is None else egress.bytes,
         },
+        "queues": {task: await _queue(bus, app, task) for task in app.graph.queues},
         "results_unread": 0 if unread is None else unread.num_pending + unread.num_ack_pending,
         "dead_letters": 0 if letters is None else letters.messages,
-        "resent": picture.total(HOME).get("resent", 0),
+        "resent": sum(picture.total(queue).get("resent", 0) for queue in app.segments),
         "rates": {} if head is None else dict(head.rates),
         "latencies_s": {} if head is None else dict(head.latencies_s),
         "workers": [_worker(picture, beat) for beat in _in_order(picture, app)],
@@ -56,6 +57,19 @@ async def app_status(bus: Bus, app: App) -> dict[str, Any]:
             for (_, _), beat in sorted(picture.failures.items())
             if beat.digest == app.digest
         ],
+    }
+
+
+async def _queue(bus: Bus, app: App, task: str) -> dict[str, int]:
+    """What an inner queue holds; what has ended stays for a while, so that it cannot come twice."""
+    stream = subjects.queue_stream(app.name, task)
+    held = await bus.stream_state(stream)
+    head = await bus.consumer_state(stream, subjects.queue_consumer(app.name))
+    return {
+        "messages": 0 if held is None else held.messages,
+        "bytes": 0 if held is None else held.bytes,
+        "lag": 0 if head is None else head.num_pending,
+        "in_flight": 0 if head is None else head.num_ack_pending,
     }
 
 

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from deploy.cutting import Cutter
+from deploy.ending import Ended
 from deploy.ingest import Sender, read_chunks
 from deploy.lead import Lead
 from deploy.positions import Counted, Positions
 from deploy.report import Figures, counted
-from deploy.results import Look, Output, ResultReader
+from deploy.results import Output, ResultReader
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.bus_errors import NoResponders, RequestTimeout
@@ -133,7 +134,7 @@ class Stream:
             return 0
         return self._lead.items - (self._positions.sent_count - self.figures.ended)
 
-    async def _try_look(self, reader: ResultReader) -> Look | None:
+    async def _try_look(self, reader: ResultReader) -> Ended | None:
         """A look, or None while the server is away: it comes back, and so does everything under way."""
         try:
             look = await self._look(reader)
@@ -144,7 +145,7 @@ class Stream:
         self.trouble = ""
         return look
 
-    async def _look(self, reader: ResultReader) -> Look:
+    async def _look(self, reader: ResultReader) -> Ended:
         """Write what may be written, and see how far everything is."""
         stored = self._positions.stored_count  # before we look: what is stored meanwhile has not ended
         look = await reader.settle()
@@ -172,7 +173,7 @@ class Stream:
         self._show(self)
         return look
 
-    def _has_ended(self, look: Look | None, feeding: asyncio.Task[None] | None) -> bool:
+    def _has_ended(self, look: Ended | None, feeding: asyncio.Task[None] | None) -> bool:
         if look is None or feeding is None or not feeding.done() or _has_failed(feeding):
             return False
         return self._positions.floor(look.first_sequence) > self._positions.sent_count

@@ -238,7 +238,7 @@ async def forget_bundle(bus: Bus, digest: str) -> None:
 
 async def leftovers(bus: Bus, name: str) -> list[str]:
     """Streams and records of an application that are still there."""
-    streams = [stream for stream in subjects.app_streams(name) if await bus.stream_state(stream) is not None]
+    streams = await bus.stream_names(subjects.everything(name))
     control, profile = subjects.CONTROL_STREAM, subjects.PROFILE_STREAM
     records = [
         *await bus.snapshot(control, subjects.edges(name)),

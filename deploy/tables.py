@@ -35,6 +35,14 @@ def brief(state: str) -> str:
     return "not mapped"
 
 
+QUEUE_COLUMNS = ("QUEUE OF", "IN FLIGHT", "LAG", "HELD", "MIB")
+
+
+def queue_row(task: str, queue: dict[str, Any]) -> tuple[Any, ...]:
+    """One inner queue."""
+    return (task, queue["in_flight"], queue["lag"], queue["messages"], f"{queue['bytes'] / MIB:,.1f}")
+
+
 WORKER_COLUMNS = (
     "TASK",
     "NODE",

@@ -54,6 +54,8 @@ class Left:
     """What is still somewhere when everything should have ended."""
 
     ingress: int = 0
+    queued: int = 0
+    """Items in inner queues."""
     in_flight: int = 0
     waiting: int = 0
     """Parts in joins."""
@@ -63,8 +65,8 @@ class Left:
     """Results that were not read."""
 
     def __str__(self) -> str:
-        names = {"ingress": "in the ingress", "in_flight": "in flight", "waiting": "in joins", "held": "held"}
-        names["unread"] = "results unread"
+        names = {"ingress": "in the ingress", "queued": "in inner queues", "in_flight": "in flight"}
+        names |= {"waiting": "in joins", "held": "held", "unread": "results unread"}
         return ", ".join(f"{getattr(self, name)} {words}" for name, words in names.items() if getattr(self, name))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from circe import failpoints
 from circe.layout import RUN_KEY
+from deploy.ending import Ending
 from deploy.fault_proxy import FaultProxy, fault_proxy
 from deploy.local import AGENT, GATEWAY, LocalJupiter, LocalPlan, local_jupiter
 from deploy.submit import put, wait_in_place
@@ -69,6 +70,7 @@ async def started(service: Service, plan: VerifyPlan, say: Callable[[str], None]
                 app=app,
                 local=local,
                 watch=watch,
+                ending=Ending(local.bus, app),
                 feeder=feeder,
                 recorder=recorder,
                 proxies=proxies,

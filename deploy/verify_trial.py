@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.ending import Ending
 from deploy.fault_proxy import FaultProxy
 from deploy.local import LocalJupiter
 from deploy.verdict import Left
@@ -36,6 +37,7 @@ class Trial:
     app: App
     local: LocalJupiter
     watch: Watch
+    ending: Ending
     feeder: Feeder
     recorder: Recorder
     proxies: dict[str, FaultProxy]
@@ -77,8 +79,8 @@ class Trial:
     async def ended_up_to(self) -> int:
         """Every input up to this sequence has ended; -1 while the server does not say."""
         with contextlib.suppress(BusFault):
-            state = await self.local.bus.stream_state(subjects.ingress_stream(self.app.name))
-            return -1 if state is None else state.first_sequence - 1
+            ended = await self.ending.look()
+            return -1 if ended is None else ended.first_sequence - 1
         return -1
 
     async def until_ended(self, sequence: int) -> None:
@@ -108,17 +110,18 @@ class Trial:
     async def _left(self) -> Left:
         bus, name = self.local.bus, self.app.name
         try:
-            ingress = await bus.stream_state(subjects.ingress_stream(name))
+            ended = await self.ending.look()
             results = await bus.consumer_state(subjects.egress_stream(name), subjects.RESULTS_CONSUMER)
         except BusFault:
             return Left(ingress=-1)
-        if ingress is None or results is None:
+        if ended is None or results is None:
             return Left(ingress=-1)
         beats = self._live_beats()
         if beats is None:
-            return Left(ingress=ingress.messages, held=-1)
+            return Left(ingress=ended.unfinished, queued=ended.queued, held=-1)
         return Left(
-            ingress=ingress.messages,
+            ingress=ended.unfinished,
+            queued=ended.queued,
             in_flight=sum(int(beat.rates.get("in_flight", 0)) for beat in beats),
             waiting=sum(int(beat.rates.get("waiting", 0)) for beat in beats),
             held=sum(len(beat.holds) for beat in beats),

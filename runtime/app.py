@@ -34,6 +34,8 @@ class Limits:
     in_flight_bytes: int = 64 * MEBI
     ingress_bytes: int = 1024 * MEBI
     egress_bytes: int = 4096 * MEBI
+    queue_bytes: int = 1024 * MEBI
+    """Of each inner queue."""
     dead_bytes: int = 256 * MEBI
     join_bytes: int = 64 * MEBI
     """What a worker of a join keeps in memory of the parts that wait there; the rest goes to its disk."""

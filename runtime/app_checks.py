@@ -12,6 +12,7 @@ from itertools import combinations
 import networkx as nx
 
 from runtime import subjects
+from runtime.app_check_queues import check_queues
 from runtime.app_draft import APPLICATION, HOME_CHILDREN, TASKS, Declared, DeclaredSource, Draft
 from runtime.app_schema import nearest
 from runtime.app_yaml import Findings, Keys
@@ -20,7 +21,6 @@ from runtime.network import HOME, name_fault
 NAME_RULE = "use 1 to 63 letters, digits, '-' and '_', beginning with a letter or digit"
 LATER = {
     "gather": "gather is not supported yet; give the task one item at a time, and collect the results",
-    "edge": "edge: queued is not supported yet; leave it out, items are re-sent from the ingress when lost",
     "egress": "egress is not supported yet; leave it out, a full egress slows the pipeline down",
 }
 """Keys that are understood and refused for now."""
@@ -42,6 +42,7 @@ def check_graph(draft: Draft, findings: Findings) -> None:
     if not cyclic:
         _check_routes(draft, graph, findings)
         _check_single_items(draft, graph, findings)
+        check_queues(draft, graph, findings)
 
 
 def _check_names(draft: Draft, findings: Findings) -> None:
@@ -126,8 +127,6 @@ def _check_later(draft: Draft, findings: Findings) -> None:
     for task in draft.tasks:
         if task.keys.gather is not None:
             findings.fault((*task.at, "gather"), LATER["gather"])
-        if task.keys.edge == "queued":
-            findings.fault((*task.at, "edge"), LATER["edge"])
     if draft.application.egress is not None:
         findings.fault((*APPLICATION, "egress"), LATER["egress"])
 
@@ -175,15 +174,11 @@ def _check_ends(draft: Draft, graph: nx.DiGraph, findings: Findings) -> None:
         findings.fault((*TASKS, "dag_tasks"), message)
 
 
-def _parents(draft: Draft, graph: nx.DiGraph, name: str) -> list[str]:
-    return [HOME] * (name in draft.entries) + list(graph.predecessors(name))
-
-
 def _check_joins(draft: Draft, graph: nx.DiGraph, findings: Findings) -> None:
     for task in draft.by_name.values():
         if "join" not in task.keys.model_fields_set:
             continue
-        parents, join = _parents(draft, graph, task.name), task.keys.join
+        parents, join = draft.parents(graph, task.name), task.keys.join
         if len(parents) < 2:
             message = f"task '{task.name}' has {len(parents)} parent in the graph, so there is nothing to join"
             findings.fault((*task.at, "join"), message.replace("0 parent", "no parent") + "; leave join out")
@@ -195,7 +190,7 @@ def _check_joins(draft: Draft, graph: nx.DiGraph, findings: Findings) -> None:
 def _check_single_items(draft: Draft, graph: nx.DiGraph, findings: Findings) -> None:
     """A join below needs one item under one id: neither several of the same nor one that has no siblings."""
     for task in draft.by_name.values():
-        if task.keys.join == "each" and len(_parents(draft, graph, task.name)) > 1:
+        if task.keys.join == "each" and len(draft.parents(graph, task.name)) > 1:
             join = _meets_elsewhere(draft, graph, task.name)
             if join:
                 message = f"task '{task.name}' gives an item for each parent, but join '{join}' below needs one"
@@ -215,7 +210,7 @@ def _meets_elsewhere(draft: Draft, graph: nx.DiGraph, name: str) -> str | None:
     entries = [entry for entry in draft.entries if entry in without]
     reached = set(entries).union(*(nx.descendants(without, entry) for entry in entries))
     for join in draft.by_name.values():
-        is_join = len(_parents(draft, graph, join.name)) > 1 and join.keys.join != "each"
+        is_join = len(draft.parents(graph, join.name)) > 1 and join.keys.join != "each"
         if is_join and join.name in nx.descendants(graph, name) and join.name in reached:
             return join.name
     return None
@@ -241,7 +236,7 @@ def _check_routes(draft: Draft, graph: nx.DiGraph, findings: Findings) -> None:
 
 
 def _needs_all(draft: Draft, graph: nx.DiGraph, join: Declared) -> bool:
-    parents = _parents(draft, graph, join.name)
+    parents = draft.parents(graph, join.name)
     return len(parents) > 1 and join.keys.join in ("all", len(parents))
 
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
+
 from runtime import app_schema
 from runtime.app_schema import parse
 from runtime.app_yaml import Findings, Keys
 from runtime.mapper_options import MapperOptions, WaveWeights
+from runtime.network import HOME
 
 APPLICATION: Keys = ("application",)
 TASKS: Keys = (*APPLICATION, "tasks")
@@ -88,6 +91,10 @@ class Draft:
         """The children of a task, as far as they exist, each once and without `home`."""
         known = self.by_name
         return tuple(dict.fromkeys(child for child in task.keys.children if child in known))
+
+    def parents(self, graph: nx.DiGraph, name: str) -> list[str]:
+        """The parents of a task in the drawn graph; `home` is one for an entry task."""
+        return [HOME] * (name in self.entries) + list(graph.predecessors(name))
 
 
 def draft(folder: Path, findings: Findings) -> Draft | None:

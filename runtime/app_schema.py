@@ -99,6 +99,7 @@ class LimitKeys(_Section):
     in_flight_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
     ingress_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
     egress_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
+    queue_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
     dead_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
     join_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
 

@@ -26,7 +26,7 @@ from runtime.bus_errors import (
     WriteBufferFull,
 )
 from runtime.bus_store import BACK_OFF_FIRST_S, BACK_OFF_MOST_S, Stores
-from runtime.jetstream import API, direct_get, of_consumer, of_stream
+from runtime.jetstream import API, STREAM_NAMES, direct_get, of_consumer, of_stream
 from runtime.message import Delivery, Message, StoredMessage, parse_headers
 from runtime.pulling import Pull
 from runtime.streams import ConsumerSpec, ConsumerState, StreamSpec, StreamState, changes, parse_time_s
@@ -90,6 +90,16 @@ class Streams(Stores):
         """None when there is no such stream."""
         info = await self._unless_missing(of_stream("INFO", name))
         return None if info is None else StreamState.read(info)
+
+    async def stream_names(self, subject: str) -> list[str]:
+        """The streams that keep any of these subjects, sorted."""
+        names: list[str] = []
+        while True:
+            answer = await self.api(STREAM_NAMES, {"subject": subject, "offset": len(names)})
+            page = answer.get("streams") or []
+            names += page
+            if not page or len(names) >= answer.get("total", 0):
+                return sorted(names)
 
     async def ensure_consumer(
         self,

@@ -10,6 +10,8 @@ from typing import Literal
 API = "$JS.API."
 ACCOUNT = "INFO"
 """What JetStream has and allows."""
+STREAM_NAMES = "STREAM.NAMES"
+"""The streams there are, or those that keep a subject."""
 
 StreamAction = Literal["INFO", "CREATE", "UPDATE", "DELETE", "PURGE", "MSG.GET", "MSG.DELETE"]
 ConsumerAction = Literal["INFO", "CREATE", "DELETE", "RESET", "MSG.NEXT"]

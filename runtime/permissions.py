@@ -15,6 +15,7 @@ from runtime.errors import UsageError
 from runtime.jetstream import (
     ACCOUNT,
     API,
+    STREAM_NAMES,
     ConsumerAction,
     StreamAction,
     acknowledgements,
@@ -142,7 +143,7 @@ def _dispatcher(allowed: Permissions, _: str) -> None:
     allowed.says(*mine)
     for action in MANAGING:
         allowed.calls(of_stream(action, "*"))
-    allowed.calls(of_consumer("CREATE", "*", "*"), of_consumer("CREATE", "*", "*", ">"))
+    allowed.calls(of_consumer("CREATE", "*", "*"), of_consumer("CREATE", "*", "*", ">"), STREAM_NAMES)
 
 
 def _gateway(allowed: Permissions, _: str) -> None:
@@ -151,7 +152,7 @@ def _gateway(allowed: Permissions, _: str) -> None:
     allowed.says(subjects.inbox("*", "*", "*"), subjects.credit("*", "*"), subjects.status("*", HOME, "*"))
     allowed.says(subjects.dead("*", HOME), subjects.inbox_of_user("worker", "*.>"))
     allowed.consumes("*", subjects.INGRESS_CONSUMER)
-    allowed.calls(of_consumer("INFO", "*", subjects.RESULTS_CONSUMER))
+    allowed.calls(of_consumer("INFO", "*", "*"))
     allowed.calls(of_stream("INFO", "*"), of_stream("PURGE", "*"), direct_get("*"))
 
 
@@ -167,6 +168,18 @@ def _worker(allowed: Permissions, app: str) -> None:
     allowed.looks_up(subjects.egress_stream(app), results)
     allowed.hears(subjects.listener(app, "*"))
     allowed.says(subjects.inbox_of_user("operator", ">"))
+    _queues(allowed, app)
+
+
+def _queues(allowed: Permissions, app: str) -> None:
+    """What a worker needs in whose task's queue it stores, and as its head. The streams have names of their own: what
+    keeps an application to them are the subjects in them, and the name of their consumer."""
+    items = subjects.queue(app)
+    allowed.says(items)
+    allowed.calls(direct_get("*", items))
+    allowed.consumes("*", subjects.queue_consumer(app))
+    allowed.hears(subjects.lineage(app, "*"), subjects.origin(app, "*"), subjects.status(app, "*", "*"))
+    allowed.says(subjects.inbox_of_user("worker", f"{app}.>"))
 
 
 def _client(allowed: Permissions, app: str) -> None:
@@ -188,14 +201,14 @@ def _operator(allowed: Permissions, _: str) -> None:
         subjects.execution_profile("*", "*", None),
     )
     allowed.follows(STATUS, EVERY_BEAT)
-    allowed.says(*mine, subjects.ingress("*"), subjects.ingress("*", "*"))
+    allowed.says(*mine, subjects.ingress("*"), subjects.ingress("*", "*"), subjects.queue("*"))
     allowed.hears(subjects.egress("*"), subjects.tap("*", "*"), subjects.log("*", "*"))
     allowed.says(subjects.listener("*", "*"))
     bundles = bucket_stream(subjects.BUNDLES)
     allowed.says(chunk_subject(subjects.BUNDLES), meta_subject(subjects.BUNDLES))
     allowed.calls(of_stream("CREATE", bundles), of_stream("UPDATE", bundles), ACCOUNT)
     allowed.reads("*", ">")
-    allowed.calls(of_stream("PURGE", "*"), of_stream("MSG.DELETE", "*"), of_consumer("INFO", "*", "*"))
+    allowed.calls(of_stream("PURGE", "*"), of_stream("MSG.DELETE", "*"), of_consumer("INFO", "*", "*"), STREAM_NAMES)
     allowed.consumes("*", subjects.RESULTS_CONSUMER)
 
 

@@ -25,6 +25,8 @@ INGRESS_CONSUMER = "gateway"
 RESULTS_CONSUMER = "results"
 INPUT_HEADER = "Jupiter-Input"
 """On results and dead letters: the sequence in the ingress of the input they descend from."""
+QUEUE_HEADER = "Jupiter-Queue"
+"""On what descends from an item of an inner queue: the queue's task, and the item's sequence in it."""
 ID_HEADER = "Jupiter-Id"
 """On what a tap gives: the item's id."""
 TAP_HEADER = "Jupiter-Tap"
@@ -107,6 +109,11 @@ def egress(app_name: str, task: str = "*", item_id: str = ">") -> str:
     return f"jupiter.{app_name}.egress.{task}.{item_id}"
 
 
+def queue(app_name: str, task: str = "*", item_id: str = ">") -> str:
+    """An item on its way to a task with a queue of its own."""
+    return f"jupiter.{app_name}.queue.{task}.{item_id}"
+
+
 def tap(app_name: str, task: str) -> str:
     return f"jupiter.{app_name}.task.{task}.out"
 
@@ -163,6 +170,16 @@ def dead_stream(app_name: str) -> str:
     return f"jupiter-{app_name}-dead"
 
 
-def app_streams(app_name: str) -> tuple[str, ...]:
-    """Every stream that belongs to one application alone."""
-    return (ingress_stream(app_name), egress_stream(app_name), dead_stream(app_name))
+def queue_stream(app_name: str, task: str) -> str:
+    # No application is called so: a queue `ingress` of the application `a` must not be the ingress of `a-queue`.
+    return f"jupiter-{app_name}-queue={task}"
+
+
+def queue_consumer(app_name: str) -> str:
+    """Of every inner queue of the application: it has the name in it so that its workers may read no other's."""
+    return f"head-of-{app_name}"
+
+
+def everything(app_name: str) -> str:
+    """The subjects that belong to one application alone, and so do the streams that keep them."""
+    return f"jupiter.{app_name}.>"

@@ -21,20 +21,26 @@ VALUES: dict[str, tuple[str, ...]] = {
     "kind": ("ping",),
 }
 """What stands for an argument of that name."""
-NO_SUBJECTS = {"node_token", "node_name", "escape_id", "inbox_of_user"}
+NO_SUBJECTS = {"node_token", "node_name", "escape_id", "inbox_of_user", "everything"}
 
 
 def names() -> list[str]:
     """Every function of `runtime.subjects` that makes a subject."""
     found = inspect.getmembers(subjects, inspect.isfunction)
     mine = [name for name, each in found if each.__module__ == subjects.__name__ and not name.startswith("_")]
-    return [name for name in mine if name not in NO_SUBJECTS and not name.endswith(("_stream", "_streams"))]
+    return [name for name in mine if name not in NO_SUBJECTS and not name.endswith(("_stream", "_consumer"))]
 
 
 def examples(name: str) -> set[str]:
     """The subjects that one of them makes."""
     function = getattr(subjects, name)
     return {function(*given) for given in product(*(VALUES[each] for each in inspect.signature(function).parameters))}
+
+
+def streams(app: str) -> tuple[str, ...]:
+    """The streams of an application."""
+    ends = (subjects.ingress_stream(app), subjects.egress_stream(app), subjects.dead_stream(app))
+    return (*ends, subjects.queue_stream(app, "split"))
 
 
 def matches(pattern: str, subject: str) -> bool:

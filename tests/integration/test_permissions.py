@@ -37,13 +37,18 @@ WIDE = (">", "*.>", "jupiter.>", "jupiter.*.>", "_INBOX.>", "_INBOX.*.>", "$JS.>
 def tried(users: list[User]) -> list[str]:
     """Concrete subjects: all names of ours, JetStream's calls on every stream, and every user's inbox."""
     found = {subject for name in scheme.names() for subject in scheme.examples(name)}
-    streams = [stream for app in scheme.APPS for stream in subjects.app_streams(app)]
+    streams = [stream for app in scheme.APPS for stream in scheme.streams(app)]
     streams += [subjects.CONTROL_STREAM, subjects.PROFILE_STREAM, subjects.STATUS_STREAM]
     streams += [bucket_stream(subjects.BUNDLES), "foreign"]
     for stream in streams:
         found |= {API + of_stream(action, stream) for action in get_args(StreamAction)}
         found |= {API + direct_get(stream), API + direct_get(stream, "jupiter.example.put.a.b")}
-        for consumer in (subjects.INGRESS_CONSUMER, subjects.RESULTS_CONSUMER):
+        found |= {API + direct_get(stream, "jupiter.example.queue.a.b")}
+        for consumer in (
+            subjects.INGRESS_CONSUMER,
+            subjects.RESULTS_CONSUMER,
+            *map(subjects.queue_consumer, scheme.APPS),
+        ):
             found |= {API + of_consumer(action, stream, consumer) for action in get_args(ConsumerAction)}
             found |= {each.replace(">", "1.1.1.1.1").replace("*", "x") for each in acknowledgements(stream, consumer)}
     found |= {API + "INFO", chunk_subject(subjects.BUNDLES, "n"), meta_subject(subjects.BUNDLES, "n")}

@@ -77,7 +77,7 @@ class Kit:
         return await dead.letters(self.bus, self.app.name)
 
     async def replay(self) -> dead.Replayed:
-        done = await dead.replay(self.bus, self.app.name, self.app.graph.entries)
+        done = await dead.replay(self.bus, self.app)
         await self.ended()
         return done
 

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")
 APP = "guarded"
 TASKS = """
     - {name: first, base_script: first.py, children: [second], input_codec: text}
-    - {name: second, base_script: second.py, children: [home]}
+    - {name: second, base_script: second.py, children: [home], edge: queued}
 """
 FIRST = """
     def process(item, ctx):
@@ -101,7 +101,7 @@ async def test_everything_works_and_nothing_is_refused(secured: Secured) -> None
     async with asyncio.timeout(20.0):
         while not await dead.letters(bus, APP):
             await asyncio.sleep(0.1)
-    assert (await dead.replay(bus, APP, found.graph.entries)).sent == 1
+    assert (await dead.replay(bus, found)).sent == 1
     await asyncio.gather(status.app_status(bus, found), status.nodes(bus), status.links(bus))
     await asyncio.gather(status.mapping(bus, found), status.executions(bus, found), remap(bus, APP, 20.0))
     (app / "second.py").write_text(SECOND.replace("len(item)", "-len(item)"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import NamedTuple
 from zlib import crc32
 
 from circe.outputs import Output
@@ -29,22 +30,44 @@ def is_refused(styles: dict[str, str], task: str, item_id: str) -> bool:
     return styles.get(task) == "refused" and crc32(f"egress {task}/{item_id}".encode()) % 3 == 0
 
 
-Ends = set[tuple[str, str]]
+Place = tuple[str, str]
 """(task, id)"""
 
 
-def expected(graph: TaskGraph, styles: dict[str, str], item_id: str) -> tuple[Ends, Ends]:
-    """The results and the dead letters that one input must lead to: evaluated without the machines."""
+class Ends(NamedTuple):
+    """What one input must have led to when it ends."""
+
+    results: set[Place]
+    letters: set[Place]
+    queued: set[Place]
+    """What the next queues must hold."""
+
+
+def everything(graph: TaskGraph, styles: dict[str, str], item_id: str) -> Ends:
+    """What an input of the ingress leads to in the end, by way of all the queues."""
+    results, letters, left = set(), set(), {(HOME, item_id)}
+    while left:
+        queue, found = left.pop()
+        ends = expected(graph, styles, found, queue)
+        results |= ends.results
+        letters |= ends.letters
+        left |= ends.queued
+    return Ends(results, letters, set())
+
+
+def expected(graph: TaskGraph, styles: dict[str, str], item_id: str, queue: str = HOME) -> Ends:
+    """Evaluated without the machines, up to the next queues."""
     arrived: dict[str, dict[str, set[str]]] = {task: {} for task in graph.tasks}
-    for entry in graph.entries:
-        arrived[entry].setdefault(item_id, set()).add(HOME)
-    results: Ends = set()
-    letters: Ends = set()
+    for entry in graph.entries if queue == HOME else (queue,):
+        arrived[entry].setdefault(item_id, set()).update(graph.parents(entry) if queue == entry else (HOME,))
+    results: set[Place] = set()
+    letters: set[Place] = set()
+    queued: set[Place] = set()
     for task in graph.order:
         needed = {"all": len(graph.parents(task)), "any": 1, "each": 1}.get(str(graph.tasks[task].join), 0)
         needed = needed or int(graph.tasks[task].join)
         inputs = {found for found, parents in arrived[task].items() if len(parents) >= needed}
-        if graph.tasks[task].join == "each" and len(graph.parents(task)) > 1:
+        if graph.tasks[task].join == "each" and len(graph.parents(task)) > 1 and task != queue:
             inputs = {f"{found}.{parent}" for found, parents in arrived[task].items() for parent in parents}
         for found in inputs:
             count: Counter[str] = Counter()
@@ -59,6 +82,8 @@ def expected(graph: TaskGraph, styles: dict[str, str], item_id: str) -> tuple[En
                         results.add((task, own))
                     elif child == HOME:
                         letters.add((task, found))
+                    elif child in graph.queues:
+                        queued.add((child, own if len(graph.parents(child)) == 1 else f"{own}.{task}"))
                     else:
                         arrived[child].setdefault(own, set()).add(task)
-    return results, letters
+    return Ends(results, letters, queued)

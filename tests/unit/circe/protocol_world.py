@@ -1,8 +1,9 @@
 """A world in which the shipping state machines meet every fault: the model check of the protocol.
 
-`World` holds one `Head` and one `Flow` per task, a network that loses, repeats, delays and reorders, a
-queue, an egress that refuses an id it holds, and an edge record that everybody follows late. `walk` takes
-random steps with faults, then faults stop and every root must end. A breach raises `BreachError`.
+`World` holds one `Head` of the ingress, one `Flow` per task, beside it a `Head` where the task has a queue of its own,
+a network that loses, repeats, delays and reorders, queues and an egress that refuse an id they hold, and an edge record
+that everybody follows late. `walk` takes random steps with faults, then faults stop and every root must end. A breach
+raises `BreachError`.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from dataclasses import dataclass, field
 from random import Random
 
 from circe.credit import Amount
-from circe.flow import Flow, Job, Result, SendControl, SendReport
+from circe.flow import Flow, Result, SendControl, SendReport
 from circe.head import Acknowledge, Head, Input
 from circe.outbox import SendFrame
+from circe.replay import origin_of
+from runtime import subjects
 from runtime.graph import TaskGraph
 from runtime.item import Control, Frame, Report
 from runtime.network import HOME
 from runtime.records import READY, Beat, EdgeRecord
-from tests.unit.circe.protocol_ends import Ends, behaviour, expected, is_refused
+from tests.unit.circe.protocol_ends import Place, behaviour, expected, is_refused
+from tests.unit.circe.protocol_queue import Held, ServerQueue
 
 
 class BreachError(AssertionError):
@@ -35,7 +39,7 @@ class Faults:
     repeat: int = 5
     reconnect: int = 1
     redeliver: int = 1
-    """The queue gives again what the head has: it was read anew after a connection was lost."""
+    """A queue gives again what its head has: it was read anew after a connection was lost."""
     absence: int = 1
     """A worker counts as gone for a while, and is back as the one it was."""
     zombies: bool = True
@@ -47,6 +51,8 @@ class Process:
 
     task: str
     flow: Flow
+    head: Head | None
+    """Of the queue of the task, if it has one."""
     results: list[Result] = field(default_factory=list)
     beats: int = 0
     connections: int = 1
@@ -57,9 +63,11 @@ class World:
         self.graph, self.styles, self.faults = graph, styles, faults
         self.rng = Random(seed)
         self.net: list[tuple[str, object]] = []
-        self.queue = dict.fromkeys(range(1, roots + 1), "pending")
+        self.queues = {queue: ServerQueue() for queue in (HOME, *graph.queues)}
+        for root in range(1, roots + 1):
+            self.queues[HOME].put(f"i{root}", root)
         self.egress: dict[tuple[str, str], int] = {}
-        self.letters: Ends = set()
+        self.letters: set[Place] = set()
         self.processes: dict[str, Process] = {}
         self.live: dict[str, str | None] = {}
         self.away: dict[str, str] = {}
@@ -70,23 +78,22 @@ class World:
         self.quiet = False
         self.zombie_heads: list[Head] = []
         self.max_items = self.rng.randint(1, 4)
-        self.head = self._new_head()
+        self.born += 1
+        self.head = self._new_head(f"head-{self.born}", HOME)
         for task in graph.tasks:
             self._spawn(task)
-        for process in self.processes.values():
-            process.flow.follow(self.edges())
-        self.head.follow(self.edges())
+        self._all_follow()
 
     # ---- processes and records
 
     def _draw(self) -> int:
         return self.rng.getrandbits(64)
 
-    def _new_head(self) -> Head:
-        self.born += 1
+    def _new_head(self, name: str, queue: str) -> Head:
         return Head(
-            f"head-{self.born}",
+            name,
             self._draw,
+            queue,
             max_items=self.max_items,
             max_bytes=1 << 20,
             window=Amount(self.rng.randint(1, 4), self.rng.choice([1, 3, 1000])),
@@ -105,7 +112,7 @@ class World:
             frame_parts=self.rng.randint(1, 3),
         )
         self.flows.append(flow)
-        self.processes[name] = Process(task, flow)
+        self.processes[name] = Process(task, flow, self._new_head(name, task) if task in self.graph.queues else None)
         self.live[task] = name
         self.revision += 1
 
@@ -116,40 +123,62 @@ class World:
             revision=self.revision,
             entries=self.graph.entries,
             workers=workers,
-            heads={HOME: self.head.incarnation},
-            segments={HOME: self.graph.segment(*self.graph.entries)},
+            heads={HOME: self.head.incarnation}
+            | {task: workers[task][0] for task in self.graph.queues if task in workers},
+            segments={HOME: self.graph.segment(*self.graph.entries)}
+            | {task: self.graph.segment(task) for task in self.graph.queues},
         )
+
+    def heads(self) -> list[Head]:
+        """Everybody who is or was one and has not been killed."""
+        return [self.head, *self.zombie_heads, *(each.head for each in self.processes.values() if each.head)]
+
+    def _all_follow(self) -> None:
+        for process in self.processes.values():
+            process.flow.follow(self.edges())
+        for head in self.heads():
+            self._head_follows(head)
+
+    def _head_follows(self, head: Head) -> None:
+        """As `circe.reading` does: read anew once it is named, and give back when it is so no more."""
+        was_live = head.live
+        head.follow(self.edges())
+        if head.live and not was_live:
+            self.queues[head.queue].reset()
+        if not head.live:
+            for token in head.surrender():
+                self.queues[head.queue].give_again(int(token))
 
     # ---- steps
 
     def deliver(self, index: int) -> None:
         target, message = self.net.pop(index)
-        head = next((head for head in [self.head, *self.zombie_heads] if head.incarnation == target), None)
+        head = next((head for head in self.heads() if head.incarnation == target), None)
         process = self.processes.get(target)
         match message:
             case Frame() if process:
                 process.flow.frame(message)
             case Report() if head:
                 head.report(message)
-                self._redeliver()
+                self._redeliver(head)
                 self._carry_out_head(head)
-            case Control() if process:
-                process.flow.control(message)
-            case Control() if head:
-                head.grant(message)
+            case Control():
+                if process:
+                    process.flow.control(message)
+                if head:
+                    head.grant(message)
             case Beat() if head:
                 head.beat(message)
 
-    def pull(self) -> None:
-        pending = [sequence for sequence, state in self.queue.items() if state == "pending"]
-        if pending and self.head.room > 0:
-            sequence = pending[0]
-            self.queue[sequence] = "out"
-            self.head.take(self._input(sequence))
+    def pull(self, head: Head) -> None:
+        held = self.queues[head.queue].deliver() if head.room > 0 else None
+        if held is not None:
+            head.take(self._input(head.queue, held))
 
     @staticmethod
-    def _input(sequence: int) -> Input:
-        return Input(sequence, f"i{sequence}", b"input", None, None, str(sequence))
+    def _input(queue: str, held: Held) -> Input:
+        headers = None if queue == HOME else {subjects.INPUT_HEADER: str(held.origin)}
+        return Input(held.sequence, held.item_id, b"input", headers, None, str(held.sequence))
 
     def run(self, process: Process) -> None:
         for job in process.flow.take(1):
@@ -158,20 +187,24 @@ class World:
 
     def store(self, process: Process) -> None:
         result = process.results[0]
-        is_refused_ = is_refused(self.styles, process.task, result.item_id)
+        is_refused_ = result.child == HOME and is_refused(self.styles, process.task, result.item_id)
         if not is_refused_:
-            self._store(process.task, result.item_id, result.job)
+            self._store(process.task, result)
         if not self.quiet and self.rng.random() < 0.1:
             return  # the answer was lost: it is stored again later
         process.results.pop(0)
-        if process.flow.refused(result.job, "too big") if is_refused_ else process.flow.stored(result.job):
+        if process.flow.refused(result, "too big") if is_refused_ else process.flow.stored(result):
             self.letters.add((process.task, result.job.item_id))
             process.flow.dead(result.job)
 
-    def _store(self, task: str, item_id: str, job: Job) -> None:
-        held = self.egress.setdefault((task, item_id), job.root)
-        if held != job.root:
-            raise BreachError(f"{item_id} of root {job.root} is taken by root {held}")
+    def _store(self, task: str, result: Result) -> None:
+        origin = origin_of(result.job.root, result.job.headers)
+        if result.child == HOME:
+            held = self.egress.setdefault((task, result.item_id), origin)
+        else:
+            held = self.queues[result.child].put(result.item_id, origin)
+        if held != origin:
+            raise BreachError(f"{result.item_id} of root {origin} is taken by root {held}")
 
     def poll(self, process: Process) -> None:
         for instruction in process.flow.poll():
@@ -192,14 +225,15 @@ class World:
                     self.net.append((incarnation, control))
                 case Acknowledge(sequences):
                     for sequence in sequences:
-                        self._acknowledge(sequence)
+                        self._acknowledge(head.queue, sequence)
 
-    def _acknowledge(self, sequence: int) -> None:
-        results, letters = expected(self.graph, self.styles, f"i{sequence}")
-        missing = (results - set(self.egress)) | (letters - self.letters)
+    def _acknowledge(self, queue: str, sequence: int) -> None:
+        ends = expected(self.graph, self.styles, self.queues[queue].id_of(sequence), queue)
+        missing = (ends.results - set(self.egress)) | (ends.letters - self.letters)
+        missing |= {end for end in ends.queued if not self.queues[end[0]].has(end[1])}
         if missing:
-            raise BreachError(f"root {sequence} ended early: {sorted(missing)} missing")
-        self.queue[sequence] = "acknowledged"
+            raise BreachError(f"root {sequence} of {queue} ended early: {sorted(missing)} missing")
+        self.queues[queue].acknowledge(sequence)
 
     def beat(self, name: str, process: Process) -> None:
         holds, waits, probes = process.flow.beat()
@@ -215,7 +249,7 @@ class World:
             holds=tuple(holds),
             waits=tuple(waits),
         )
-        for head in [self.head, *self.zombie_heads]:
+        for head in self.heads():
             self.net.append((head.incarnation, beat))
         self.net += [(probe.incarnation, probe.frame) for probe in probes]
 
@@ -226,7 +260,7 @@ class World:
     # ---- faults
 
     def fault(self) -> None:
-        kind = self.rng.choice(["crash", "head_crash", "lose", "repeat", "lose", "repeat", "reconnect", "absence"])
+        kind = self.rng.choice(["crash", "head_crash", "reconnect", "absence", *2 * ["lose", "repeat"]])
         if getattr(self.faults, kind) <= 0:
             return
         if kind in ("lose", "repeat") and not self.net:
@@ -266,19 +300,16 @@ class World:
     def _head_crash(self) -> None:
         if self.faults.zombies and self.rng.random() < 0.5:
             self.zombie_heads.append(self.head)
-        self.head = self._new_head()
+        self.born += 1
+        self.head = self._new_head(f"head-{self.born}", HOME)
         self.revision += 1
-        for sequence, state in self.queue.items():
-            if state == "out":
-                self.queue[sequence] = "pending"
 
-    def _redeliver(self) -> None:
+    def _redeliver(self, head: Head) -> None:
         """The queue is read anew, in the moment between the end of an input and its acknowledgement."""
-        if self.faults.redeliver > 0 and self.rng.random() < 0.2:
+        if head.live and self.faults.redeliver > 0 and self.rng.random() < 0.2:
             self.faults.redeliver -= 1
-            for sequence, state in self.queue.items():
-                if state == "out":
-                    self.head.take(self._input(sequence))
+            for held in self.queues[head.queue].delivered():
+                head.take(self._input(head.queue, held))
 
     def _lose(self) -> None:
         self.net.pop(self.rng.randrange(len(self.net)))
@@ -310,7 +341,7 @@ class World:
             if self.net:
                 self.deliver(rng.randrange(len(self.net)))
         elif process is None or chance < 0.46:
-            self.pull()
+            self.pull(rng.choice(self.heads()))
         elif chance < 0.58:
             self.run(process)
         elif chance < 0.66:
@@ -319,17 +350,23 @@ class World:
         elif chance < 0.78:
             self.poll(process)
         elif chance < 0.84:
-            self._carry_out_head(rng.choice([self.head, *self.zombie_heads]))
+            self._carry_out_head(rng.choice(self.heads()))
         elif chance < 0.90:
-            rng.choice([*(found.flow for _, found in processes), self.head, *self.zombie_heads]).follow(self.edges())
+            self._one_follows(rng.choice([*(found.flow for _, found in processes), *self.heads()]))
         elif chance < 0.95:
             self.beat(name, process)
         elif chance < 0.965:
-            self.head_beat(self.head)
+            self.head_beat(rng.choice(self.heads()))
         elif chance < 0.97:
             self._come_back()
         else:
             self.fault()
+
+    def _one_follows(self, one: Flow | Head) -> None:
+        if isinstance(one, Flow):
+            one.follow(self.edges())
+        else:
+            self._head_follows(one)
 
     def _settle(self) -> None:
         self.quiet = True
@@ -338,17 +375,15 @@ class World:
             if name is None:
                 self._spawn(task)
         for round_number in range(200):
-            for process in self.processes.values():
-                process.flow.follow(self.edges())
-            for head in [self.head, *self.zombie_heads]:
-                head.follow(self.edges())
+            self._all_follow()
             self._work_off()
             if round_number > 4 and not self._remains():
                 self._check_drops()
                 return
             for name, process in list(self.processes.items()):
                 self.beat(name, process)
-            self.head_beat(self.head)
+            for head in self.heads():
+                self.head_beat(head)
         raise BreachError(f"never ends: {self._remains()}")
 
     def _check_drops(self) -> None:
@@ -360,14 +395,14 @@ class World:
     def _work_off(self) -> None:
         for _ in range(20_000):
             before = len(self.net)
-            self.pull()
+            for head in self.heads():
+                self.pull(head)
             for process in self.processes.values():
                 self.run(process)
                 while process.results:
                     self.store(process)
                 self.poll(process)
-            self._carry_out_head(self.head)
-            for head in self.zombie_heads:
+            for head in self.heads():
                 self._carry_out_head(head)
             if not self.net:
                 if before == 0 and not any(p.flow.backlog and not p.flow.blocked for p in self.processes.values()):
@@ -378,8 +413,8 @@ class World:
 
     def _remains(self) -> list[str]:
         """What is left: roots that have not ended, and stores of live processes that are not empty."""
-        left = [f"root {sequence} {state}" for sequence, state in self.queue.items() if state != "acknowledged"]
-        left += [f"head holds {self.head.in_flight}"] * (self.head.in_flight > 0)
+        left = [f"root {sequence} of {name}" for name, queue in self.queues.items() for sequence in queue.open()]
+        left += [f"{head.incarnation} holds {head.in_flight}" for head in self.heads() if head.live and head.in_flight]
         for name in self.live.values():
             flow = self.processes[str(name)].flow
             if flow.waiting() or not flow.idle:

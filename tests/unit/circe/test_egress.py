@@ -72,8 +72,8 @@ async def outcome(server: Server, *results: Result) -> list[str]:
         cast(Bus, server),
         "app",
         "task",
-        on_stored=lambda job: tell("stored"),
-        on_refused=lambda job, reason: tell(reason),
+        on_stored=lambda result: tell("stored"),
+        on_refused=lambda result, reason: tell(reason),
     )
     out.store(results)
     await asyncio.wait_for(done.wait(), 5.0)

@@ -78,8 +78,8 @@ def test_a_result_under_way_when_its_input_ends_is_answered_for_once() -> None:
     flow = last()
     given(flow, 1)
     (job,) = flow.take(1)
-    assert results(flow, job) == 1
+    (result,) = flow.done(job, [Output(b"v")])
     over(flow, 1, has_ended=True)
-    assert not flow.stored(job)
+    assert not flow.stored(result)
     assert flow.idle
     assert flow.counts["results"] == 0

@@ -1,12 +1,14 @@
 """The protocol's first test: every root ends, none early, nothing twice, nothing left behind, whatever happens.
 
 Random walks over the state machines that ship, on diamonds and random small graphs, under kills, zombies,
-loss, repetition, delay and reordering at every step, with windows and frames of 1 to 4.
+loss, repetition, delay and reordering at every step, with windows and frames of 1 to 4; in some graphs queues part
+them into segments, each with a head of its own.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from runtime.graph import Task, TaskGraph
 from runtime.network import HOME
-from tests.unit.circe.protocol_ends import expected
+from tests.unit.circe.protocol_ends import everything
 from tests.unit.circe.protocol_world import BreachError, Faults, World
 
 EXAMPLES = int(os.environ.get("JUPITER_MODEL_EXAMPLES", "300"))
@@ -30,6 +32,42 @@ def diamond(join: str | int = "all") -> TaskGraph:
         Task(name="last", script="s.py", children=(HOME,)),
     ]
     return TaskGraph({task.name: task for task in tasks}, ("split",))
+
+
+def two_diamonds() -> TaskGraph:
+    """With a queue between."""
+    tasks = dict(diamond().tasks)
+    tasks["last"] = Task(name="last", script="s.py", children=("up", "down"), edge="queued")
+    for name in ("up", "down"):
+        tasks[name] = Task(name=name, script="s.py", children=("meet",))
+    tasks["meet"] = Task(name="meet", script="s.py", children=(HOME,))
+    return TaskGraph(tasks, ("split",))
+
+
+def queues_above(graph: TaskGraph) -> dict[str, frozenset[str]]:
+    """By task the queues that its items may have come out of last."""
+    found = {HOME: frozenset({HOME})}
+    for task in graph.order:
+        above = frozenset().union(*(found[parent] for parent in graph.parents(task)))
+        found[task] = frozenset({task}) if task in graph.queues else above
+    return found
+
+
+def is_right(graph: TaskGraph) -> bool:
+    """As `runtime.app_check_queues` has it: no entry task and no join has a queue, and none spans one."""
+    above = queues_above(graph)
+    joins = [task for task in graph.tasks if graph.is_join(task)]
+    if any(queue in graph.entries or queue in joins for queue in graph.queues):
+        return False
+    return all(len({above[parent] for parent in graph.parents(join)}) == 1 for join in joins)
+
+
+def with_queues(graph: TaskGraph, wanted: list[str]) -> TaskGraph:
+    """Queues where they are wanted and may be."""
+    for name in wanted:
+        queued = TaskGraph({**graph.tasks, name: replace(graph.tasks[name], edge="queued")}, graph.entries)
+        graph = queued if is_right(queued) else graph
+    return graph
 
 
 @st.composite
@@ -55,7 +93,8 @@ def graphs(draw: st.DrawFn) -> TaskGraph:
         if parents_of > 1:
             joins += ["any", 2] + (["each"] if shape.enclosing_join(name) is None else [])
         tasks[name] = Task(name=name, script="s.py", children=tuple(children[name]), join=draw(st.sampled_from(joins)))
-    return TaskGraph(tasks, tuple(entries))
+    graph = TaskGraph(tasks, tuple(entries))
+    return with_queues(graph, [name for name in names if draw(st.booleans())])
 
 
 @st.composite
@@ -80,8 +119,8 @@ fault_budgets = st.builds(
     lose=st.integers(0, 6),
     repeat=st.integers(0, 6),
     reconnect=st.integers(0, 2),
-    redeliver=st.integers(0, 3),
     absence=st.integers(0, 3),
+    redeliver=st.integers(0, 3),
     zombies=st.booleans(),
 )
 
@@ -90,6 +129,14 @@ fault_budgets = st.builds(
 @given(styled(st.sampled_from([diamond(), diamond("any"), diamond(1), diamond("each")])), st.integers(0), fault_budgets)
 def test_diamond(graph_and_styles: tuple[TaskGraph, dict[str, str]], seed: int, faults: Faults) -> None:
     World(*graph_and_styles, seed, faults).walk()
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(styled(st.just(two_diamonds())), st.integers(0), fault_budgets)
+def test_a_queue_between_diamonds(
+    graph_and_styles: tuple[TaskGraph, dict[str, str]], seed: int, faults: Faults
+) -> None:
+    World(*graph_and_styles, seed, faults, roots=4).walk(steps=400)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -107,13 +154,17 @@ def test_without_faults_nothing_is_sent_again_and_every_result_is_there(
     world = World(graph, styles, seed, Faults(0, 0, 0, 0, 0, 0, 0))
     world.quiet = True
     world._settle()
-    ends = [expected(graph, styles, f"i{root}") for root in world.queue]
-    assert set(world.egress) == set().union(*(results for results, _ in ends))
-    assert world.letters == set().union(*(letters for _, letters in ends))
-    assert world.head.resent == 0
+    ends = [everything(graph, styles, f"i{root}") for root in world.queues[HOME].states]
+    assert set(world.egress) == set().union(*(found.results for found in ends))
+    assert world.letters == set().union(*(found.letters for found in ends))
+    assert sum(head.resent for head in world.heads()) == 0
 
 
 def test_the_check_can_fail_when_a_root_is_acknowledged_early() -> None:
-    world = World(diamond(), {}, 0, Faults(0, 0, 0, 0, 0, 0, 0))
+    world = World(two_diamonds(), {}, 0, Faults(0, 0, 0, 0, 0, 0, 0))
     with pytest.raises(BreachError, match="ended early"):
-        world._acknowledge(1)
+        world._acknowledge(HOME, 1)
+    world.queues["last"].put("i1", 1)
+    world._acknowledge(HOME, 1)
+    with pytest.raises(BreachError, match="of last ended early"):
+        world._acknowledge("last", 1)

@@ -9,7 +9,18 @@ import pytest
 from circe.replay import MOST_OWED, decode
 from deploy.replaying import Again, original, plan
 from runtime import subjects
+from runtime.graph import Task, TaskGraph
 
+
+def graph(entry: str) -> TaskGraph:
+    tasks = [
+        Task(name=entry, script="s.py", children=("heavy",)),
+        Task(name="heavy", script="s.py", children=("home",), edge="queued"),
+    ]
+    return TaskGraph({task.name: task for task in tasks}, (entry,))
+
+
+GRAPH, LEFT = graph("split"), graph("left")
 ROOT = {"id": "run-17", "task": None, "headers": {"Kind": "test"}, "input": {"text": "whole"}}
 
 
@@ -30,7 +41,7 @@ def owed(again: Again) -> tuple[tuple[str, str], ...]:
 
 
 def test_an_input_enters_once_for_all_that_failed_below_it() -> None:
-    planned = plan([letter(3), letter(5, task="right"), letter(8, item_id="run-17.2")], ["split"])
+    planned = plan([letter(3), letter(5, task="right"), letter(8, item_id="run-17.2")], GRAPH)
     (again,) = planned.again
     assert planned.kept == 0
     assert (again.task, again.item_id, again.payload, again.letters) == (None, "run-17", b"whole", (3, 5, 8))
@@ -41,27 +52,46 @@ def test_an_input_enters_once_for_all_that_failed_below_it() -> None:
 
 def test_an_input_that_is_replayed_again_owes_what_failed_last() -> None:
     headers = {"Kind": "test", subjects.REPLAY_HEADER: "old"}
-    (again,) = plan([letter(root={**ROOT, "headers": headers})], ["split"]).again
+    (again,) = plan([letter(root={**ROOT, "headers": headers})], GRAPH).again
     assert owed(again) == (("left", "run-17"),)
 
 
 def test_very_many_letters_of_one_input_take_several_rounds() -> None:
     letters = [letter(number, item_id=f"run-17.{number}") for number in range(1, 2 * MOST_OWED + 2)]
-    planned = plan(letters, ["split"])
+    planned = plan(letters, GRAPH)
     assert [len(owed(again)) for again in planned.again] == [MOST_OWED, MOST_OWED, 1]
     assert [number for again in planned.again for number in again.letters] == [each["number"] for each in letters]
 
 
 def test_inputs_of_different_sequences_are_different() -> None:
-    assert len(plan([letter(1), letter(2, sequence=18)], ["split"]).again) == 2
+    assert len(plan([letter(1), letter(2, sequence=18)], GRAPH).again) == 2
 
 
 def test_without_the_input_behind_it_only_an_entry_tasks_letter_is_enough() -> None:
     without = letter()
     del without["root"]
-    assert plan([without], ["split"]).kept == 1
-    (again,) = plan([without], ["left"]).again
+    assert plan([without], GRAPH).kept == 1
+    (again,) = plan([without], LEFT).again
     assert (again.task, again.item_id, again.payload) == ("left", "run-17", b"part")
+
+
+def test_what_failed_below_a_queue_enters_there_again_as_the_item_that_it_is_there() -> None:
+    root = {**ROOT, "id": "run-17.1", "queue": "heavy"}
+    letters = [
+        letter(1, item_id="run-17.1", root=root),
+        letter(2, task="right", item_id="run-17.1.2", root=root),
+        letter(3),
+    ]
+    below, above = plan(letters, GRAPH).again
+    assert (below.queue, below.item_id, below.task, below.letters) == ("heavy", "run-17.1", None, (1, 2))
+    assert (above.queue, above.item_id, above.letters) == ("home", "run-17", (3,))
+
+
+def test_without_the_item_behind_it_a_letter_of_the_task_that_reads_the_queue_is_enough() -> None:
+    without = letter(task="heavy", item_id="run-17.1")
+    del without["root"]
+    (again,) = plan([without], GRAPH).again
+    assert (again.queue, again.item_id, again.payload) == ("heavy", "run-17.1", b"part")
 
 
 @pytest.mark.parametrize(
@@ -76,11 +106,13 @@ def test_without_the_input_behind_it_only_an_entry_tasks_letter_is_enough() -> N
         {"root": {**ROOT, "task": "a b"}},
         {"root": {**ROOT, "id": "run 17"}},
         {"root": {**ROOT, "headers": {"a": "b\r\nc"}}},
+        {"root": {**ROOT, "queue": "gone"}},
+        {"root": {**ROOT, "queue": ["heavy"]}},
         {"id": "run-17.>"},
     ],
 )
 def test_what_is_no_letter_of_ours_is_kept(changed: dict[str, Any]) -> None:
-    assert plan([letter(**changed)], ["split"]).kept == 1
+    assert plan([letter(**changed)], GRAPH).kept == 1
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,11 @@ def test_settings_of_the_application(tmp_path: Path, keys: str, place: str, mess
         ("route: anywhere", "route", "must be 'all', 'round_robin' or 'by_key', not 'anywhere'"),
         ("join: 0", "join", "must be all, any, each, or a number of parents, not 0"),
         ("edge: fast", "edge", "must be 'direct' or 'queued', not 'fast'"),
-        ("edge: queued", "edge", "edge: queued is not supported yet; leave it out,"),
+        (
+            "edge: queued",
+            "edge",
+            "task 'a' takes inputs from outside, which wait in the ingress, a queue already; leave edge out",
+        ),
         ("gather: {count: 3}", "gather", "gather is not supported yet;"),
         ("resources: {gpu: 1}", "resources.gpu", "unknown key; known are cores, memory_bytes"),
         ("requirements: numpy", "requirements", "must be a list, such as [numpy], not 'numpy'"),

@@ -29,7 +29,7 @@ USERS = [
 ]
 TABLE = {user: permissions(user) for user in USERS}
 STORED = (*subjects.CONTROL_SUBJECTS, *subjects.PROFILE_SUBJECTS, *subjects.STATUS_SUBJECTS)
-KEPT = ("ingress", "put", "dead")
+KEPT = ("ingress", "put", "queue", "dead")
 """Read through the stream alone."""
 REPUBLISHED = ("egress",)
 """Said by the server."""
@@ -68,11 +68,13 @@ def test_the_users_of_an_application_reach_nothing_of_another(component: str) ->
 def calls_on(app: str) -> list[str]:
     """All that JetStream lets be done to an application's streams."""
     found = []
-    for stream in subjects.app_streams(app):
+    item = subjects.queue(app, "split", "r-1")
+    for stream in scheme.streams(app):
         found += [API + of_stream(action, stream) for action in get_args(StreamAction)]
-        found += [API + of_consumer(action, stream, "results") for action in get_args(ConsumerAction)]
-        found += [API + direct_get(stream), API + direct_get(stream, "a.b")]
-        found += [each.replace(">", "1.1.1.1.1") for each in acknowledgements(stream, "results")]
+        found += [API + direct_get(stream), API + direct_get(stream, "a.b"), API + direct_get(stream, item)]
+        for consumer in (subjects.INGRESS_CONSUMER, subjects.RESULTS_CONSUMER, subjects.queue_consumer(app)):
+            found += [API + of_consumer(action, stream, consumer) for action in get_args(ConsumerAction)]
+            found += [each.replace(">", "1.1.1.1.1") for each in acknowledgements(stream, consumer)]
     return found
 
 

@@ -1,0 +1,37 @@
+"""The head of a task's own queue (`edge: queued`), in a worker of that task: what the gateway is for the ingress."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from circe.head import Head, Input
+from circe.reading import Queue, Reader
+from runtime import subjects
+from runtime.app import App
+from runtime.bus import Bus
+from runtime.message import Delivery
+
+
+def queue_reader(bus: Bus, app: App, task: str, incarnation: str, on_ended: Callable[[float], None]) -> Reader:
+    """Reads the queue of `task` while the edge record names this incarnation."""
+    head = Head(
+        incarnation,
+        lambda: random.getrandbits(64),
+        task,
+        max_items=app.limits.in_flight_items,
+        max_bytes=app.limits.in_flight_bytes,
+    )
+    prefix = len(subjects.queue(app.name, task, ""))
+    stream = subjects.queue_stream(app.name, task)
+    queue = Queue(stream, subjects.queue_consumer(app.name), lambda delivery: read_item(delivery, task, prefix))
+    return Reader(bus, app.name, head, queue, on_ended)
+
+
+def read_item(delivery: Delivery, task: str, prefix: int) -> Input:
+    """The item that a worker above has stored, under the id that it has there."""
+    sequence = delivery.stream_sequence
+    headers = {name: value for name, value in delivery.headers.items() if not name.startswith("Nats-")}
+    headers[subjects.QUEUE_HEADER] = f"{task} {sequence}"
+    return Input(sequence, delivery.subject[prefix:], delivery.payload, headers, None, delivery.reply, time.monotonic())

@@ -1,0 +1,64 @@
+"""Where a queue (`edge: queued`) may stand: parts that meet in a join must come out of one and the same queue."""
+
+from __future__ import annotations
+
+import networkx as nx
+
+from runtime.app_draft import Declared, Draft
+from runtime.app_yaml import Findings
+from runtime.network import HOME
+
+
+def check_queues(draft: Draft, graph: nx.DiGraph, findings: Findings) -> None:
+    """Every breach, at the queue that causes it. The graph is whole and has no cycle."""
+    fed = {child for source in draft.sources for child in source.keys.children}
+    for task in draft.by_name.values():
+        if _is_queued(task) and (task.name in draft.entries or task.name in fed):
+            message = f"task '{task.name}' takes inputs from outside, which wait in the ingress, a queue already"
+            findings.fault((*task.at, "edge"), f"{message}; leave edge out")
+        elif _is_queued(task) and _is_join(draft, graph, task):
+            message = f"parts meet in task '{task.name}' by the input that they come from, which a queue before it ends"
+            findings.fault((*task.at, "edge"), f"{message}; put the queue {_elsewhere(draft, graph, task.name)}")
+    queues = _queues_above(draft, graph, fed)
+    for join in draft.by_name.values():
+        if _is_join(draft, graph, join) and not _is_queued(join):
+            _check_join(draft, graph, join, queues, findings)
+
+
+def _check_join(
+    draft: Draft, graph: nx.DiGraph, join: Declared, queues: dict[str, frozenset[str]], findings: Findings
+) -> None:
+    meeting = [queues[parent] for parent in draft.parents(graph, join.name)]
+    apart = frozenset().union(*meeting) - frozenset.intersection(*meeting) - {HOME}
+    for name in sorted(name for name in apart if not apart & nx.descendants(graph, name)):
+        message = f"join '{join.name}' takes parts that come through the queue of task '{name}' and parts that do not"
+        where = _elsewhere(draft, graph, join.name)
+        findings.fault((*draft.by_name[name].at, "edge"), f"{message}, so they never meet; put the queue {where}")
+
+
+def _queues_above(draft: Draft, graph: nx.DiGraph, fed: set[str]) -> dict[str, frozenset[str]]:
+    """By task the queues that its items may have come out of last; `home` is the ingress."""
+    found = {HOME: frozenset({HOME})}
+    for name in nx.topological_sort(graph):
+        above = [found[parent] for parent in draft.parents(graph, name)] + [found[HOME]] * (name in fed)
+        found[name] = frozenset({name}) if _is_queued(draft.by_name[name]) else frozenset().union(*above)
+    return found
+
+
+def _elsewhere(draft: Draft, graph: nx.DiGraph, join: str) -> str:
+    """Where it could go: on the last task that all parts pass, or behind the join."""
+    rooted = graph.copy()
+    rooted.add_edges_from((HOME, entry) for entry in draft.entries)
+    fork = nx.immediate_dominators(rooted, HOME).get(join, HOME)
+    may_stand_there = fork not in (HOME, *draft.entries) and not _is_queued(draft.by_name[fork])
+    before = [f"before the fork, on task '{fork}'"] if may_stand_there else []
+    behind = [f"behind the join, on task '{child}'" for child in draft.children(draft.by_name[join])[:1]]
+    return ", or ".join(before + behind) or "elsewhere, or leave it out: before the fork the ingress is one"
+
+
+def _is_queued(task: Declared) -> bool:
+    return task.keys.edge == "queued"
+
+
+def _is_join(draft: Draft, graph: nx.DiGraph, task: Declared) -> bool:
+    return len(draft.parents(graph, task.name)) > 1 and task.keys.join != "each"
