@@ -201,6 +201,7 @@ CARRIERS: dict[str, Callable[[Trial, Fault], Awaitable[None]]] = {
     "term-server": _term_server,
     "kill-everything": _kill_everything,
     "cut": verify_lines.cut,
+    "cut-off": verify_lines.cut,
     "half-open": verify_lines.half_open,
     "slow": verify_lines.slow,
     "lost-puback": _lost_puback,

@@ -47,6 +47,7 @@ KINDS = (
     Kind("term-server", "SIGTERM of nats-server, three times in a row", count=(3, 3)),
     Kind("kill-everything", "kill -9 of nats-server and of every component, at the same time"),
     Kind("cut", "every connection of a node or the gateway reset, and none let through", "lines", (0.2, 7.0)),
+    Kind("cut-off", "the same for so long that what is cut off may not go on as what it was", "lines", (31.0, 36.0)),
     Kind("half-open", "the peer of every connection of a node or the gateway vanishes without a word", "lines"),
     Kind("slow", "50 to 200 ms and 0.5 MB/s on the line of a node or the gateway", "lines", (1.0, 4.0)),
     Kind("lost-puback", "acknowledgements to the producer lost, the server killed before it tries again"),

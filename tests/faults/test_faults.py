@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
 SEED = 11
 
-TOO_LONG = {"stop-gateway", "stop-agent", "stop-server", "half-open", "lost-requests", "two-at-once"}
+TOO_LONG = {"cut-off", "stop-gateway", "stop-agent", "stop-server", "half-open", "lost-requests", "two-at-once"}
 """For a sample: each takes ten seconds or more."""
 
 

@@ -6,6 +6,7 @@ from itertools import islice
 
 import pytest
 
+from circe.fence import CUT_OFF_S
 from circe.pulse import LEASE_S
 from deploy import verify_faults
 from deploy.verify_plan import BY_NAME, KINDS, chosen, schedule, spread
@@ -53,6 +54,8 @@ def test_victims_exist_and_stops_are_longer_than_the_lease() -> None:
         assert fault.victim in allowed[fault.kind.victims]
         if fault.kind.name.startswith("stop-"):
             assert fault.lasts_s > LEASE_S
+        if fault.kind.name == "cut-off":
+            assert fault.lasts_s > CUT_OFF_S
 
 
 def test_every_kind_can_be_carried_out() -> None:
