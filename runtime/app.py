@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from runtime import subjects
 from runtime.graph import Task, TaskGraph
 from runtime.mapper_options import DEFAULT_MAPPER, MapperOptions
 from runtime.network import HOME
+from runtime.records import MAX_REPLICAS
+from runtime.typed import read
 
 MEBI = 1 << 20
+MAX_TASKS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,20 +106,39 @@ class App:
     def from_record(cls, record: Mapping[str, Any]) -> App:
         """Read a record; raises KeyError, TypeError or ValueError on one that is not an application."""
         tasks = [Task.from_record(task) for task in record["tasks"]]
-        sources = [SourceTask(**{**task, "children": tuple(task["children"])}) for task in record["sources"]]
+        sources = [read(SourceTask, task) for task in record["sources"]]
         graph = TaskGraph({task.name: task for task in tasks}, tuple(record["entries"]))
-        return cls(
-            name=record["name"],
-            graph=graph,
-            codec=record["codec"],
-            input=record["input"],
-            objective=record["objective"],
-            mapper=record["mapper"],
-            mapper_options=MapperOptions.from_record(record.get("mapper_options", {})),
-            node_map=record["node_map"],
-            sources=tuple(sources),
-            limits=Limits(**record["limits"]),
-            ports=tuple((service, container) for service, container in record.get("ports", ())),
-            namespace_prefix=record.get("namespace_prefix", ""),
-            digest=record["digest"],
+        return _sound(
+            cls(
+                name=record["name"],
+                graph=graph,
+                codec=record["codec"],
+                input=record["input"],
+                objective=record["objective"],
+                mapper=record["mapper"],
+                mapper_options=MapperOptions.from_record(record.get("mapper_options", {})),
+                node_map=record["node_map"],
+                sources=tuple(sources),
+                limits=read(Limits, record["limits"]),
+                ports=tuple((service, container) for service, container in record.get("ports", ())),
+                namespace_prefix=record.get("namespace_prefix", ""),
+                digest=record["digest"],
+            )
         )
+
+
+def _sound(app: App) -> App:
+    """The application, if nothing of it would fail later in the hands of those who serve all applications."""
+    checked = read(App, {each.name: getattr(app, each.name) for each in fields(app)})
+    tasks = app.graph.tasks.values()
+    names = (app.name, *app.graph.tasks, *(source.name for source in app.sources))
+    if wrong := [name for name in names if not subjects.NAME.fullmatch(name)]:
+        raise ValueError(f"{wrong[0][:80]!r} is no name of an application or a task")
+    if len(tasks) > MAX_TASKS:
+        raise ValueError(f"an application has up to {MAX_TASKS} tasks, not {len(tasks)}")
+    if not all(0 < task.replicas <= MAX_REPLICAS and task.retries >= 0 for task in tasks):
+        raise ValueError(f"a task has 1 to {MAX_REPLICAS} replicas, and no retries or more")
+    if not all(limit > 0 for limit in asdict(app.limits).values()):
+        raise ValueError("a limit must be above zero")
+    _ = app.graph.order  # there is none where there is a cycle
+    return checked

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import msgpack
 
 MAX_RECORD_BYTES = 4 << 20
+MAX_RECORD_LISTS = 1 << 17
+"""Each takes sixty times its two bytes in memory."""
 
 
 class Codec(NamedTuple):
@@ -48,6 +50,13 @@ CODECS = {
 }
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"a record with {name}, which is no JSON")
+
+
+_from_json = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
 def encode_record(record: dict[str, Any]) -> bytes:
     """A record as JSON bytes, keys in a fixed order."""
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
@@ -57,8 +66,10 @@ def decode_record(payload: bytes) -> dict[str, Any]:
     """A record from the bus; raises ValueError on anything but a JSON object of reasonable size."""
     if len(payload) > MAX_RECORD_BYTES:
         raise ValueError(f"a record of {len(payload)} bytes; the limit is {MAX_RECORD_BYTES}")
+    if payload.count(b"[") + payload.count(b"{") > MAX_RECORD_LISTS:
+        raise ValueError(f"a record of more than {MAX_RECORD_LISTS} lists and objects")
     try:
-        record = json.loads(payload)
+        record = _from_json(payload.decode())
     except RecursionError as error:
         raise ValueError("a record nested too deeply") from error
     if not isinstance(record, dict):

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from runtime.network import HOME
+from runtime.typed import read
 
 JoinPolicy = str | int
 """`all`, `any`, `each`, or how many parents must have answered with a part."""
@@ -57,12 +58,8 @@ class Task:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Task:
-        """Read a record; raises KeyError or TypeError on one that is not a task."""
-        values = dict(record)
-        values["children"] = tuple(values["children"])
-        values["requirements"] = tuple(values.get("requirements", ()))
-        values["resources"] = Resources(**values.get("resources", {}))
-        return cls(**values)
+        """Read a record; raises ValueError on one that is not a task."""
+        return read(cls, record)
 
 
 @dataclass(frozen=True)

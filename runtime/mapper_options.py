@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from runtime.typed import read
+
 DEFAULT_MAPPER = "auto"
 
 
@@ -39,6 +41,5 @@ class MapperOptions:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> MapperOptions:
-        """Read a record; raises TypeError on one that does not hold options."""
-        values = dict(record)
-        return cls(**{**values, "wave": WaveWeights(**values.get("wave", {}))})
+        """Read a record; raises ValueError on one that does not hold options."""
+        return read(cls, record)

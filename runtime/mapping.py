@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runtime.app import App
+from runtime.typed import read
 
 BY_HAND = "given"
 """The algorithm of a mapping somebody put there ready-made; the mapper leaves it alone."""
@@ -57,7 +58,7 @@ class TaskMapping:
         if "mapping" not in record:
             return cls(assignment=_assignment(record))
         known = {name: record[name] for name in cls.__slots__ if name in record}
-        return cls(assignment=_assignment(record["mapping"]), **known)
+        return read(cls, {**known, "assignment": _assignment(record["mapping"])})
 
 
 def _assignment(record: object) -> dict[str, str]:

@@ -7,6 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runtime.network import Link
+from runtime.typed import check_names, check_not_negative, read
+
+MAX_NODE_CHARS = 253
+"""As long as the longest host name."""
 
 NODE_LEASE_S = 6.0
 """A node whose profile (published every two seconds) is older counts as gone."""
@@ -36,7 +40,13 @@ class NodeProfile:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> NodeProfile:
-        return cls(**record)
+        profile = read(cls, record)
+        _check_node(profile.node)
+        sizes = (profile.memory_bytes, profile.memory_available_bytes, profile.busy_cores, profile.load_ratio)
+        check_not_negative("a measure of a node", *sizes, profile.speed_score)
+        if not profile.cores > 0:
+            raise ValueError(f"a node with {profile.cores} cores: it must be above zero")
+        return profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +82,13 @@ class LinkRow:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> LinkRow:
-        links = {target: LinkEstimate(**link) for target, link in record["links"].items()}
-        return cls(source=record["source"], links=links)
+        row = read(cls, record)
+        for node in (row.source, *row.links):
+            _check_node(node)
+        for link in row.links.values():
+            rates = (link.bandwidth_bytes_per_s, link.bandwidth_low_bytes_per_s, link.bandwidth_high_bytes_per_s)
+            check_not_negative("a measure of a link", link.latency_s, *rates, link.rtt_min_s, link.rtt_p90_s)
+        return row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,4 +123,16 @@ class ExecutionProfile:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> ExecutionProfile:
-        return cls(**record)
+        profile = read(cls, record)
+        _check_node(profile.node)
+        check_names(profile.app, profile.task)
+        times_s = (profile.median_s, profile.min_s, profile.spread_s, profile.cold_s, profile.cpu_s)
+        sizes = (profile.input_bytes, *profile.output_bytes.values(), *profile.outputs.values())
+        check_not_negative("a measure of a task", *times_s, *sizes, profile.runs)
+        return profile
+
+
+def _check_node(name: str) -> None:
+    """A node may be called anything, within reason."""
+    if not 0 < len(name) <= MAX_NODE_CHARS:
+        raise ValueError(f"a node's name has 1 to {MAX_NODE_CHARS} characters, not {len(name)}")

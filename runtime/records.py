@@ -7,10 +7,13 @@ TypeError at `from_record` and its caller counts and drops it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from runtime.network import HOME
+from runtime.typed import MAX_WHOLE, check_names, check_not_negative, read
+
+MAX_REPLICAS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,11 @@ class DesiredWorker:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> DesiredWorker:
-        return cls(**record)
+        worker = read(cls, record)
+        check_names(worker.app, worker.task)
+        if not 0 <= worker.replicas <= MAX_REPLICAS:
+            raise ValueError(f"{worker.replicas} replicas: it must be a number up to {MAX_REPLICAS}")
+        return worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +71,11 @@ class EdgeRecord:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> EdgeRecord:
-        lists = {name: tuple(record[name]) for name in ("entries", "fed")}
-        maps = {name: {key: tuple(found) for key, found in record[name].items()} for name in ("workers", "segments")}
-        return cls(**{**record, **lists, **maps})
+        edges = read(cls, record)
+        # They become subjects. A name that cannot be one would take with it all that is sent in the same turn.
+        check_names(edges.app, *edges.workers, *edges.incarnations(), *edges.heads.values(), *edges.entries, *edges.fed)
+        check_not_negative("a revision", edges.revision)
+        return edges
 
     @property
     def gateway(self) -> str | None:
@@ -126,5 +135,20 @@ class Beat:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Beat:
-        held = {name: tuple((h, r, a) for h, r, a in record[name]) for name in ("holds", "waits")}
-        return cls(**{**record, **held})
+        held = {name: _held(record.get(name, ())) for name in ("holds", "waits")}
+        beat = read(cls, {name: value for name, value in record.items() if name not in held})
+        check_names(beat.app, beat.task, beat.incarnation)
+        return replace(beat, holds=held["holds"], waits=held["waits"])
+
+
+def _held(rows: Any) -> tuple[Held, ...]:
+    """By hand: a beat may list thousands."""
+    held = tuple((head, root, attempt) for head, root, attempt in rows)
+    for head, root, attempt in held:
+        if not (type(head) is str and _is_count(root) and _is_count(attempt)):
+            raise ValueError("a beat that lists what is no root")
+    return held
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < MAX_WHOLE
