@@ -83,12 +83,16 @@ class ReceiverLedger:
             self._received_bytes - self._held_bytes + self._window.size_bytes,
         )
 
-    def due(self) -> Amount | None:
-        """The grant to send now, if it has grown by half a window in parts or in bytes (or by one part)."""
+    def due(self, *, at_once: bool = False) -> Amount | None:
+        """The grant to send now, if it has grown by half a window in parts or in bytes (or by one part).
+
+        `at_once`: if it has grown at all; a sender that chooses among replicas has to see who is done.
+        """
         granted = self.granted
         more_parts = granted.parts - self._announced.parts
         more_bytes = granted.size_bytes - self._announced.size_bytes
-        if more_parts < max(1, self._window.parts // 2) and more_bytes < max(1, self._window.size_bytes // 2):
+        step = 1 if at_once else max(1, self._window.parts // 2)
+        if more_parts < step and more_bytes < max(1, self._window.size_bytes // 2):
             return None
         self._announced = granted
         return granted

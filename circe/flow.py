@@ -120,7 +120,7 @@ class Flow:
         self._forget_heads(gone)
         self._end([job for job in self._open.values() if job.head in gone])
         self._heads = heads
-        self._outbox.follow({child: edges.workers.get(child, ()) for child in self._children})
+        self._outbox.follow({child: edges.workers.get(child, ()) for child in self._children}, edges.partitioned)
 
     def _forget_heads(self, heads: Set[str]) -> None:
         if self._join is not None:
@@ -352,7 +352,7 @@ class Flow:
             instructions.append(SendReport(head, report))
         self._reports = {}
         for sender, ledger in self._moved.items():
-            granted = ledger.due()
+            granted = ledger.due(at_once=self.task.replicas > 1)
             if granted is not None:
                 self._controls.append(SendControl(sender, Control(self.incarnation, *granted, [])))
         self._moved = {}

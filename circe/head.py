@@ -107,7 +107,7 @@ class Head:
         if self.queue == HOME:
             self._entries, self._fed = edges.entries, edges.fed
         workers = edges.workers_of(self.queue)
-        self._outbox.follow({task: workers.get(task, ()) for task in (*self._entries, *self._fed)})
+        self._outbox.follow({task: workers.get(task, ()) for task in (*self._entries, *self._fed)}, edges.partitioned)
         self._send(self._lineage.follow(workers))
 
     def surrender(self) -> list[str]:

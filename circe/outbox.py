@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
-from zlib import crc32
 
 from circe.credit import Amount, SenderLedger
+from circe.sharing import Room, by_credit, by_item
 from runtime.item import Frame, Part
 from runtime.records import Held
 
@@ -27,25 +27,6 @@ class SendFrame(NamedTuple):
     frame: Frame
 
 
-class _Room:
-    """What one receiver still takes in this flush."""
-
-    __slots__ = ("_bytes", "_count", "parts")
-
-    def __init__(self, ledger: SenderLedger) -> None:
-        self._count = ledger.available
-        self._bytes = ledger.available_bytes
-        self.parts: list[tuple[str, Part]] = []
-
-    def take(self, head: str, part: Part) -> bool:
-        if self._count <= 0 or self._bytes <= 0:
-            return False
-        self._count -= 1
-        self._bytes -= len(part.payload) if part.payload is not None else 0
-        self.parts.append((head, part))
-        return True
-
-
 class Outbox:
     """What one sender has for its children."""
 
@@ -56,6 +37,8 @@ class Outbox:
         self._frame_parts = frame_parts
         self._queues: dict[str, deque[tuple[str, Part]]] = {}
         self._receivers: Mapping[str, tuple[str, ...]] = {}
+        self._partitioned: Collection[str] = ()
+        self._turns: dict[str, int] = {}
         self._ledgers: dict[str, SenderLedger] = {}
 
     @property
@@ -73,9 +56,13 @@ class Outbox:
         """Nothing of what waits is to go any more."""
         self._queues = {}
 
-    def follow(self, receivers: Mapping[str, tuple[str, ...]]) -> None:
-        """Who is live, by task. What was sent to those who have gone is the head's to send again."""
+    def follow(self, receivers: Mapping[str, tuple[str, ...]], partitioned: Collection[str] = ()) -> None:
+        """Who is live, by task, and of which tasks each item has one owner.
+
+        What was sent to those who have gone is the head's to send again.
+        """
         self._receivers = receivers
+        self._partitioned = partitioned
         live = {name for found in receivers.values() for name in found}
         # One that was only cut off comes back, and takes a count that begins anew for frames it has seen.
         gone = {name: ledger for name, ledger in self._ledgers.items() if name not in live}
@@ -94,26 +81,19 @@ class Outbox:
         for child, queue in self._queues.items():
             receivers = self._receivers.get(child)
             if queue and receivers:
-                for receiver, parts in self._share(queue, receivers):
+                for receiver, parts in self._share(child, queue, receivers):
                     frames += self._frames(child, receiver, parts)
         return frames
 
     def _share(
-        self, queue: deque[tuple[str, Part]], receivers: tuple[str, ...]
+        self, child: str, queue: deque[tuple[str, Part]], receivers: tuple[str, ...]
     ) -> Iterator[tuple[str, list[tuple[str, Part]]]]:
-        """Take from the queue what has credit: to the owner of the item's partition."""
-        rooms = {name: _Room(self._ledger(name)) for name in receivers}
-        left: list[tuple[str, Part]] = []
-        while queue:
-            head, part = queue.popleft()
-            owner = receivers[crc32(part.item_id.encode()) % len(receivers)] if len(receivers) > 1 else receivers[0]
-            if rooms[owner].take(head, part):
-                continue
-            left.append((head, part))
-            if len(receivers) == 1:
-                break
-        queue.extendleft(reversed(left))
-        yield from ((name, room.parts) for name, room in rooms.items() if room.parts)
+        rooms = [Room(name, self._ledger(name), self._window) for name in receivers]
+        if len(rooms) == 1 or child in self._partitioned:
+            by_item(queue, rooms)
+        else:
+            self._turns[child] = by_credit(queue, rooms, self._turns.get(child, 0) % len(rooms))
+        yield from ((room.receiver, room.parts) for room in rooms if room.parts)
 
     def _frames(self, child: str, receiver: str, parts: list[tuple[str, Part]]) -> Iterator[SendFrame]:
         ledger = self._ledger(receiver)

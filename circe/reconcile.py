@@ -93,6 +93,7 @@ def decide(
         heads=_heads(current, app.segments, workers, beats),
         segments=app.segments,
         workers=workers,
+        partitioned=tuple(task for task in app.graph.tasks if app.graph.is_join(task)),
         digest=app.digest,
         epoch=epoch,
         entries=app.graph.entries,

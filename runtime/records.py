@@ -44,7 +44,7 @@ class DesiredWorker:
 class EdgeRecord:
     """Who is live: the incarnations of every task and the head of every queue. Followed by every sender.
 
-    A join's partition `k` of `n` belongs to the `k`-th of its task's `n` incarnations.
+    Partition `k` of `n` of a partitioned task belongs to the `k`-th of its `n` incarnations.
     """
 
     app: str
@@ -58,6 +58,9 @@ class EdgeRecord:
     """Further tasks that inputs may be addressed to: the children of sources."""
     workers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Task to its incarnations."""
+    partitioned: tuple[str, ...] = ()
+    """The tasks at which each item has one owner, because parts of it meet there; others take what they have room for.
+    """
     heads: Mapping[str, str] = field(default_factory=dict)
     """Queue to the one incarnation that reads it: of `home`, the ingress, a gateway's; of a task with a queue of its
     own, one of that task's."""

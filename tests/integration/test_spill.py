@@ -11,7 +11,7 @@ from tests.acceptance.command import application
 from tests.integration.cluster import Results, cluster, worker_processes
 from tests.integration.memory import peak_bytes, slow_consumers
 
-INPUTS, EACH, PART_BYTES = 100, 10, 200_000
+INPUTS, EACH, PART_BYTES = 60, 10, 200_000
 MEBI = 1 << 20
 BUDGET_BYTES = 8 * MEBI
 
@@ -30,7 +30,7 @@ async def test_a_branch_that_lags_costs_disk_and_not_memory(tmp_path: Path) -> N
         before=f"codec: text\nlimits: {{join_bytes: {BUDGET_BYTES}}}",
         fork=f"def process(item, ctx):\n    for number in range({EACH}):\n        yield f'{{item}} {{number}}'\n",
         grow=f"def process(item, ctx):\n    return item.ljust({PART_BYTES})\n",
-        lag="import time\n\ndef process(item, ctx):\n    time.sleep(0.004)\n    return item\n",
+        lag="import time\n\ndef process(item, ctx):\n    time.sleep(0.003)\n    return item\n",
         meet=f"def process(parts, ctx):\n    assert len(parts['grow']) == {PART_BYTES}\n"
         "    assert parts['grow'].split() == parts['lag'].split()\n    return parts['lag']\n",
     )  # fmt: skip

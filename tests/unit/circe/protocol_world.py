@@ -123,6 +123,7 @@ class World:
             revision=self.revision,
             entries=self.graph.entries,
             workers=workers,
+            partitioned=tuple(task for task in self.graph.tasks if self.graph.is_join(task)),
             heads={HOME: self.head.incarnation}
             | {task: workers[task][0] for task in self.graph.queues if task in workers},
             segments={HOME: self.graph.segment(*self.graph.entries)}

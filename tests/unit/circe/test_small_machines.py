@@ -160,7 +160,7 @@ def test_an_item_always_goes_to_the_same_partition(item_ids: set[str]) -> None:
     owners: dict[str, str] = {}
     for source in ("left", "right"):
         outbox = Outbox(f"{source}-1", source, WINDOW)
-        outbox.follow({"t": ("t-1", "t-2", "t-3")})
+        outbox.follow({"t": ("t-1", "t-2", "t-3")}, ["t"])
         for item_id in sorted(item_ids):
             outbox.put("t", "h", part(item_id=item_id))
         for each in outbox.flush():
