@@ -11,9 +11,10 @@ import logging
 import secrets
 from collections.abc import Coroutine
 
+from circe.draining import are_empty, drop_queues
 from circe.layout import app_streams, system_streams
 from circe.pulse import LEASE_S
-from circe.reconcile import decide
+from circe.reconcile import decide, is_ready_to_drain, leaving_queues
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
@@ -22,6 +23,7 @@ from runtime.errors import TransportError
 from runtime.hearing import Hearing
 from runtime.mapping import TaskMapping
 from runtime.message import Record
+from runtime.network import HOME
 from runtime.records import GONE, Beat, DesiredWorker, EdgeRecord
 from runtime.service import Service
 from runtime.taking import taking
@@ -49,6 +51,7 @@ class Dispatcher:
         self._hearing = Hearing(lease_s=LEASE_S, pause_s=PAUSE_S)
         self._listened_s = 0.0
         self._prepared: dict[str, str] = {}
+        self._tidied: dict[str, str] = {}
         self._said: dict[str, str] = {}
         self._changed = asyncio.Event()
 
@@ -170,7 +173,9 @@ class Dispatcher:
 
     async def _apply(self, app: App) -> None:
         mapping, epoch = self._mappings.get(app.name, (None, 0))
-        decision = decide(app, mapping, epoch, self._alive.values(), self._edges.get(app.name))
+        alive = list(self._alive.values())  # before we look at the queues: what they say has ended is in one of them
+        is_drained = await self._is_drained(app, alive)
+        decision = decide(app, mapping, epoch, alive, self._edges.get(app.name), is_drained=is_drained)
         self._say(app.name, decision.message or "in place")
         if decision.workers is not None:
             await self._want(app.name, decision.workers)
@@ -180,6 +185,16 @@ class Dispatcher:
             await self._bus.put_record(subjects.edges(app.name), codec.encode_record(edges.to_record()))
             self._edges[app.name] = edges
             logger.info("edges of %s, revision %d: %s", app.name, edges.revision, dict(edges.workers))
+        if self._edges[app.name].digest == app.digest and self._tidied.get(app.name) != app.digest:
+            await drop_queues(self._bus, app)
+            self._tidied[app.name] = app.digest
+
+    async def _is_drained(self, app: App, alive: list[Beat]) -> bool:
+        """Whether nothing is in the inner queues, when some of them are to go."""
+        edges = self._edges.get(app.name)
+        if edges is None or not leaving_queues(app, edges) or not is_ready_to_drain(app.name, alive, edges):
+            return False
+        return await are_empty(self._bus, app.name, sorted(edges.segments.keys() - {HOME}))
 
     def _say(self, name: str, message: str, level: int = logging.INFO) -> None:
         if message != self._said.get(name):
@@ -205,6 +220,7 @@ class Dispatcher:
         self._edges.pop(name, None)
         self._mappings.pop(name, None)
         self._prepared.pop(name, None)
+        self._tidied.pop(name, None)
         await self._bus.purge(subjects.PROFILE_STREAM, subjects.execution_profile(name, "*", None))
         await self._bus.purge(subjects.STATUS_STREAM, subjects.status(name, "*", "*"))
         for stream in await self._bus.stream_names(subjects.everything(name)):

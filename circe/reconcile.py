@@ -63,11 +63,18 @@ def desired_workers(app: App, mapping: TaskMapping, epoch: int) -> tuple[Desired
 
 
 def decide(
-    app: App, mapping: TaskMapping | None, epoch: int, alive: Iterable[Beat], edges: EdgeRecord | None
+    app: App,
+    mapping: TaskMapping | None,
+    epoch: int,
+    alive: Iterable[Beat],
+    edges: EdgeRecord | None,
+    *,
+    is_drained: bool = False,
 ) -> Decision:
     """What should run for `app` now, and who should be sent to.
 
-    `alive` are the beats of incarnations that are known to live; `edges` is the record in force.
+    `alive` are the beats of incarnations that are known to live; `edges` is the record in force. `is_drained`: since
+    `is_ready_to_drain` the inner queues were found empty.
     """
     beats = {beat.incarnation: beat for beat in alive if beat.app == app.name}
     current = edges or EdgeRecord(app=app.name, revision=0)
@@ -85,6 +92,12 @@ def decide(
     if current.digest not in ("", app.digest) and missing:
         # Other code, perhaps another graph: the old one goes on until all of the new one is there.
         return Decision(wanted, as_it_is, message)
+    leaving = leaving_queues(app, current)
+    if leaving and not is_drained:
+        # What is in them must end where it is known what comes behind; nothing more enters meanwhile.
+        inner = {queue: head for queue, head in as_it_is.heads.items() if queue != HOME}
+        message = f"the new version has no queue for {', '.join(leaving)}: waiting until nothing is in the old one's"
+        return Decision(wanted, _next(current, heads=inner, workers=survivors), message)
     if current.digest != app.digest:
         survivors = {}
     workers = {task: ready[task] or survivors.get(task, ()) for task in app.graph.tasks}
@@ -100,6 +113,19 @@ def decide(
         fed=app.fed,
     )
     return Decision(wanted, replace(decided, nodes=_nodes(decided, beats)), message)
+
+
+def leaving_queues(app: App, current: EdgeRecord) -> list[str]:
+    """The tasks whose queue is in force and that `app` has none for."""
+    return [] if current.digest == app.digest else sorted(current.segments.keys() - app.segments.keys())
+
+
+def is_ready_to_drain(app: str, alive: Iterable[Beat], current: EdgeRecord) -> bool:
+    """Whether no gateway can end an input any more: whatever entered an inner queue is there to be seen."""
+    gateways = [beat for beat in alive if beat.app == app and beat.task == HOME]
+    return current.gateway is None and not any(
+        beat.rates.get("in_flight", 1) or beat.rates.get("is_head", 1) for beat in gateways
+    )
 
 
 def _heads(

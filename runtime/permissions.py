@@ -143,7 +143,8 @@ def _dispatcher(allowed: Permissions, _: str) -> None:
     allowed.says(*mine)
     for action in MANAGING:
         allowed.calls(of_stream(action, "*"))
-    allowed.calls(of_consumer("CREATE", "*", "*"), of_consumer("CREATE", "*", "*", ">"), STREAM_NAMES)
+    allowed.calls(of_consumer("CREATE", "*", "*"), of_consumer("CREATE", "*", "*", ">"))
+    allowed.calls(of_consumer("INFO", "*", "*"), STREAM_NAMES)
 
 
 def _gateway(allowed: Permissions, _: str) -> None:

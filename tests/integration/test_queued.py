@@ -129,3 +129,27 @@ async def test_what_died_below_a_queue_is_replayed_from_there(tmp_path: Path) ->
         assert await dead.letters(running.bus, app.name) == []
         await delete(running.bus, app.name, 10.0)
         assert await running.bus.stream_names(subjects.everything(app.name)) == []
+
+
+async def test_an_edit_that_takes_the_queue_away_loses_nothing_that_is_in_it(tmp_path: Path) -> None:
+    slow = "import time\n\n\ndef process(item, ctx):\n    time.sleep(0.004)\n    return item\n"
+    async with cluster() as running:
+        folder = write(tmp_path / "edited", slow)
+        app = await running.submit(folder)
+        await running.map(app, spread(app))
+        results = await results_of(running, app)
+        sending = asyncio.create_task(running.send(app, [str(number).encode() for number in range(400)]))
+        await results.wait_for(100)
+        config = folder / "app_config.yaml"
+        config.write_text(config.read_text().replace("edge: queued, ", ""))
+        edited = await running.submit(folder)
+        assert edited.graph.queues == ()
+        await sending
+        edges = await running.wait_for_edges(edited)
+        assert set(edges.heads) == {"home"}
+        await results.wait_for(800)
+        await until_empty(running, edited)
+        complete(results, 800)
+        async with asyncio.timeout(5.0):
+            while await running.bus.stream_names(subjects.queue(app.name)):
+                await asyncio.sleep(0.05)

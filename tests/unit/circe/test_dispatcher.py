@@ -30,6 +30,9 @@ class FailingBus:
         if self.refused in spec.name:
             raise ApiError("STREAM.CREATE", 10047, "insufficient storage resources available")
 
+    async def stream_names(self, subject: str) -> list[str]:
+        return []
+
     async def put_record(self, subject: str, payload: bytes) -> int:
         if self.failures:
             self.failures -= 1

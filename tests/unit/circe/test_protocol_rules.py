@@ -8,24 +8,26 @@ from typing import Any
 
 import pytest
 
+from circe.head import Head
 from circe.join import Join
 from circe.lineage import Lineage
 from circe.outbox import Outbox
 from circe.seen import Seen
+from runtime.graph import TaskGraph
 from runtime.item import Part
 from tests.unit.circe.protocol_world import BreachError, Faults, World
-from tests.unit.circe.test_protocol_model import diamond
+from tests.unit.circe.test_protocol_model import diamond, two_diamonds
 
 STYLES: tuple[dict[str, str], ...] = ({}, {"left": "filter"}, {"split": "two"}, {"last": "two", "right": "filter"})
 
 
-def walks(faults: Faults | None = None, count: int = 3000) -> Iterator[str]:
-    """The breaches of seeded walks over diamonds."""
+def walks(faults: Faults | None = None, count: int = 3000, graph: TaskGraph | None = None) -> Iterator[str]:
+    """The breaches of seeded walks over diamonds, or the graph."""
     for seed in range(count):
         rng = Random(seed)
         budget = faults and Faults(**vars(faults))
         budget = budget or Faults(rng.randint(0, 5), rng.randint(0, 2), rng.randint(0, 6), rng.randint(0, 6))
-        world = World(diamond(rng.choice(["all", "any", "each"])), rng.choice(STYLES), seed, budget)
+        world = World(graph or diamond(rng.choice(["all", "any", "each"])), rng.choice(STYLES), seed, budget)
         try:
             world.walk()
         except BreachError as breach:
@@ -34,6 +36,7 @@ def walks(faults: Faults | None = None, count: int = 3000) -> Iterator[str]:
 
 def test_with_every_rule_nothing_is_found() -> None:
     assert list(walks(count=300)) == []
+    assert list(walks(count=150, graph=two_diamonds())) == []
 
 
 def test_without_the_stale_rule_a_lost_part_is_never_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,3 +75,11 @@ def test_when_nobody_repairs_a_changed_membership_a_root_never_ends(monkeypatch:
     monkeypatch.setattr(Lineage, "_resend", lambda self, numbers: [])
     crashes_only = Faults(crash=4, head_crash=0, lose=0, repeat=0, reconnect=0, redeliver=0)
     assert "never ends" in next(walks(crashes_only))
+
+
+def test_when_a_head_keeps_what_it_has_although_another_is_named_a_root_never_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Head, "surrender", lambda self: [])
+    crashes_only = Faults(crash=4, head_crash=2, lose=0, repeat=0, reconnect=0, redeliver=0)
+    assert any("never ends" in breach for breach in walks(crashes_only, graph=two_diamonds()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from circe.reconcile import decide
+from circe.reconcile import decide, is_ready_to_drain, leaving_queues
 from runtime.app import App, SourceTask
 from runtime.graph import Task, TaskGraph
 from runtime.mapping import TaskMapping
@@ -152,3 +152,44 @@ def test_the_head_of_a_moved_task_is_replaced_when_the_task_is() -> None:
     assert moving.heads["last"] == "last-1"
     moved = decide(queued(), mapping(last="node3"), 8, [*RUNNING, beat("last", "node3", 2)], moving).edges
     assert (moved.heads["last"], moved.workers["last"]) == ("last-2", ("last-2",))
+
+
+def draining_picture() -> tuple[App, list[Beat], EdgeRecord]:
+    """A version without the queue before `last`, all of which is ready, and the record of the one with it."""
+    without = app("d2")
+    old = [*RUNNING, beat("first", "node1", 2, "d2"), beat("last", "node2", 2, "d2")]
+    return without, old, decide(queued(), mapping(), 7, RUNNING, None).edges
+
+
+def gateway(in_flight: int, is_head: bool) -> Beat:
+    return replace(GATEWAY, rates={"in_flight": in_flight, "is_head": is_head})
+
+
+def test_a_version_without_a_queue_takes_over_when_the_queue_is_empty_and_nothing_enters_it() -> None:
+    without, beats, edges = draining_picture()
+    waiting = decide(without, mapping(), 8, beats, edges)
+    assert waiting.message == "the new version has no queue for last: waiting until nothing is in the old one's"
+    assert (waiting.edges.digest, waiting.edges.workers) == ("d1", edges.workers)
+    assert waiting.edges.heads == {"last": "last-1"}  # what is in it goes on, nothing more is read from the ingress
+    assert decide(without, mapping(), 8, beats, waiting.edges).edges == waiting.edges
+    taken = decide(without, mapping(), 8, beats, waiting.edges, is_drained=True).edges
+    assert (taken.digest, taken.heads) == ("d2", {HOME: "home-1"})
+    assert taken.segments == {HOME: ("first", "last")}
+
+
+def test_the_old_queues_are_looked_at_only_when_no_gateway_can_end_an_input_any_more() -> None:
+    without, beats, edges = draining_picture()
+    waiting = decide(without, mapping(), 8, beats, edges).edges
+    assert leaving_queues(without, waiting) == ["last"]
+    assert not is_ready_to_drain("demo", [gateway(0, False)], edges)  # it is named still
+    assert not is_ready_to_drain("demo", [GATEWAY], waiting)  # it has not said
+    assert not is_ready_to_drain("demo", [gateway(0, True)], waiting)  # it has not heard
+    assert not is_ready_to_drain("demo", [gateway(3, False)], waiting)
+    assert is_ready_to_drain("demo", [gateway(0, False)], waiting)
+
+
+def test_a_version_with_a_further_queue_takes_over_at_once() -> None:
+    edges = decide(app(), mapping(), 7, RUNNING, None).edges
+    beats = [*RUNNING, beat("first", "node1", 2, "d2"), beat("last", "node2", 2, "d2")]
+    taken = decide(replace(queued(), digest="d2"), mapping(), 8, beats, edges).edges
+    assert (taken.digest, taken.heads) == ("d2", {HOME: "home-1", "last": "last-2"})
