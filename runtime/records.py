@@ -76,7 +76,8 @@ class EdgeRecord:
     def from_record(cls, record: Mapping[str, Any]) -> EdgeRecord:
         edges = read(cls, record)
         # They become subjects. A name that cannot be one would take with it all that is sent in the same turn.
-        check_names(edges.app, *edges.workers, *edges.incarnations(), *edges.heads.values(), *edges.entries, *edges.fed)
+        check_names(edges.app, *edges.workers, *edges.incarnations(), *edges.entries, *edges.fed)
+        check_names(*edges.segments, *edges.heads, *edges.heads.values())
         check_not_negative("a revision", edges.revision)
         return edges
 
