@@ -18,6 +18,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cpus", type=float, metavar="N", help="CPUs the node's tasks may use (default: all)")
     parser.add_argument("--cache", type=Path, metavar="DIR", default=default_cache(), help="unpacked applications")
     parser.add_argument("--no-workers", action="store_true", help="measure only; something else runs the workers")
+    expects = "home: wait for this many nodes before agents place tasks (mapper_options: distributed)"
+    parser.add_argument("--expect-nodes", type=int, default=0, metavar="N", help=expects)
     given = parser.parse_args(arguments)
     try:
         options = AgentOptions(
@@ -27,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
             cache=given.cache,
             runs_workers=not given.no_workers,
             incarnation=given.incarnation,
+            expected_nodes=given.expect_nodes,
         )
     except UsageError as error:
         parser.error(str(error))

@@ -22,6 +22,7 @@ from agents.cgroups import Cgroup
 from agents.claim import claim
 from agents.execution import ExecutionProfiler
 from agents.executor import GRACE_S, Executor
+from agents.placing import Measured, Placing
 from agents.presence import Presence
 from agents.probe import LinkProfiler
 from agents.profile_run import BUDGET_S, DEADLINE_S, ProfileRun
@@ -60,6 +61,8 @@ class AgentOptions:
     grace_s: float = GRACE_S
     profile_budget_s: float = BUDGET_S
     profile_deadline_s: float = DEADLINE_S
+    expected_nodes: int = 0
+    """Home: how many nodes the first placement by the agents waits for."""
     new_id: Callable[[], str] = _new_id
 
     def __post_init__(self) -> None:
@@ -75,6 +78,7 @@ class _Parts:
     links: LinkProfiler
     profiler: ExecutionProfiler
     executor: Executor
+    placing: Placing
     records: AgentRecords
 
 
@@ -89,6 +93,7 @@ async def run_agent(service: Service, options: AgentOptions) -> None:
         await claim(connection, options.node, options.incarnation)
         parts = _assemble(options, connection, resources, cgroup)
         await parts.links.answer()
+        await parts.placing.answer()
         await parts.records.recall(resources.cores)
         tasks = [
             service.start("presence", parts.presence.run()),
@@ -132,8 +137,16 @@ def _assemble(options: AgentOptions, connection: Bus, resources: Resources, cgro
         grace_s=options.grace_s,
     )
     presence = Presence(connection, resources, options.node, options.incarnation)
-    records = AgentRecords(connection, options.node, links, profiler, executor)
-    return _Parts(presence, links, profiler, executor, records)
+    placing = Placing(
+        connection,
+        options.node,
+        options.incarnation,
+        Measured(links=links, profiler=profiler, executor=executor, resources=resources),
+        new_id=options.new_id,
+        expected_nodes=options.expected_nodes,
+    )
+    records = AgentRecords(connection, options.node, links, profiler, executor, placing)
+    return _Parts(presence, links, profiler, executor, placing, records)
 
 
 async def _work(parts: _Parts, runs_workers: bool) -> None:
@@ -141,5 +154,6 @@ async def _work(parts: _Parts, runs_workers: bool) -> None:
     await parts.records.caught_up()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(parts.profiler.run(), name="profiler")
+        tasks.create_task(parts.placing.run(), name="placing")
         if runs_workers:
             tasks.create_task(parts.executor.run(), name="executor")

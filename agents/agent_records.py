@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from agents.execution import ExecutionProfiler
 from agents.executor import Executor
+from agents.placing import Placing
 from agents.probe import LinkProfiler
 from runtime import codec, subjects
 from runtime.app import App
@@ -31,13 +32,20 @@ class AgentRecords:
     """What one agent hears of the others."""
 
     def __init__(
-        self, bus: Bus, node: str, links: LinkProfiler, profiler: ExecutionProfiler, executor: Executor
+        self,
+        bus: Bus,
+        node: str,
+        links: LinkProfiler,
+        profiler: ExecutionProfiler,
+        executor: Executor,
+        placing: Placing,
     ) -> None:
         self._bus = bus
         self._node = node
         self._links = links
         self._profiler = profiler
         self._executor = executor
+        self._placing = placing
         self._follows: list[Follow] = []
 
     @contextlib.asynccontextmanager
@@ -78,6 +86,7 @@ class AgentRecords:
         profile = _read(record, _node)
         if profile is not None:
             self._links.heard(profile)
+            self._placing.heard_node(profile)
 
     def _on_worker(self, record: Record) -> None:
         app, task = record.subject.split(".")[-2:]
@@ -94,10 +103,12 @@ class AgentRecords:
         app = _read(record, _app)
         if record.payload is None or (app is not None and _is_at(record, app.name)):
             self._profiler.heard(_last_token(record), app)
+            self._placing.heard_app(_last_token(record), app)
 
     def _on_mapping(self, record: Record) -> None:
         mapping = _read(record, TaskMapping.from_record)
         self._profiler.given(_last_token(record), mapping is not None and mapping.algorithm == BY_HAND)
+        self._placing.heard_mapping(_last_token(record), mapping, record.sequence)
 
 
 # A record that can be read may still hold what would fail much later, far from whoever put it there.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -40,6 +40,15 @@ class _Known:
     profiles: dict[str, ExecutionProfile] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     is_complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """By task: its profile, or why it has none. Complete: nothing more is going to be found."""
+
+    profiles: Mapping[str, ExecutionProfile]
+    failures: Mapping[str, str]
+    is_complete: bool
 
 
 class ExecutionProfiler:
@@ -76,6 +85,14 @@ class ExecutionProfiler:
             known = self._known.setdefault(profile.app, _Known(profile.digest))
             if known.digest == profile.digest:
                 known.profiles[profile.task] = profile
+
+    def found(self, app: App) -> Found:
+        """What is known of this version by now."""
+        known = self._known.get(app.name)
+        if known is None or known.digest != app.digest:
+            return Found({}, {}, is_complete=False)
+        is_complete = known.is_complete or app.graph.tasks.keys() <= known.profiles.keys()
+        return Found(dict(known.profiles), dict(known.failures), is_complete=is_complete)
 
     async def run(self) -> None:
         """Measure and publish until cancelled."""

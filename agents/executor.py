@@ -73,6 +73,10 @@ class Executor:
             self._edges[app] = edges
         self._wake.set()
 
+    def processes(self) -> list[tuple[str, int]]:
+        """The workers that run now, as (application, process id)."""
+        return [(life.wanted.app, life.process.pid) for life in self._workers.values() if life.process is not None]
+
     async def run(self) -> None:
         """Keep running what is desired, until cancelled; called once the records that exist were fed."""
         while True:

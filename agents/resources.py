@@ -68,6 +68,12 @@ class Resources:
             gone=gone,
         )
 
+    @property
+    def memory_ratio(self) -> float:
+        """Of the memory, in use."""
+        memory = psutil.virtual_memory()
+        return 1.0 - memory.available / memory.total
+
     def _read(self) -> _Reading:
         times = psutil.cpu_times(percpu=True)
         # Waiting for a disk leaves a CPU free; guests are already counted as user time.
@@ -77,6 +83,15 @@ class Resources:
             if cpu in self._cpus
         )
         return _Reading(time.monotonic(), busy_s)
+
+
+def cpu_s(process_id: int) -> float | None:
+    """CPU time that a process has used; None when it is not there."""
+    try:
+        times = psutil.Process(process_id).cpu_times()
+    except psutil.Error:
+        return None
+    return times.user + times.system
 
 
 def score(cores: float) -> float:

@@ -127,7 +127,8 @@ def components(plan: LocalPlan, url: str, cache: Path) -> list[Component]:
     ]
     for node in plan.nodes:
         quota = () if node.cpus is None else ("--cpus", f"{node.cpus:g}")
-        arguments = ("agents", "--node", node.name, "--cache", str(cache), *quota)
+        expected = ("--expect-nodes", str(len(plan.nodes))) if node.name == HOME else ()
+        arguments = ("agents", "--node", node.name, "--cache", str(cache), *quota, *expected)
         found.append(component(f"{AGENT} {node.name}", AGENT, node.name, *arguments))
     if plan.has_mapper:
         found.append(component("mapper", "mapper", HOME, "mapper", "--expect-nodes", str(len(plan.nodes))))

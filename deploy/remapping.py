@@ -13,6 +13,7 @@ from runtime import subjects
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.errors import JupiterError
+from runtime.wave import is_placed_by_agents
 
 
 async def remap(bus: Bus, name: str, timeout_s: float) -> App:
@@ -21,7 +22,8 @@ async def remap(bus: Bus, name: str, timeout_s: float) -> App:
     async with Watch(bus, name) as watch:
         picture = watch.picture
         if not any(beat.task == MAPPER for beat in picture.beats.values()):
-            raise JupiterError(f"nobody would map {name} again: start `jupiter mapper` first")
+            who = "`jupiter agent --node home`" if is_placed_by_agents(app) else "`jupiter mapper`"
+            raise JupiterError(f"nobody would map {name} again: start {who} first")
         before = picture.epoch
         await bus.delete_record(subjects.CONTROL_STREAM, subjects.mapping(name))
         try:

@@ -31,6 +31,7 @@ from runtime.mapping import TaskMapping
 from runtime.server import LOOPBACK
 from runtime.server_checks import check_address, find_binary
 from runtime.service import Service
+from runtime.wave import is_placed_by_agents
 
 SHOW_S = 0.1
 SETTLE_S = 2.0
@@ -102,7 +103,11 @@ def plan_run(options: RunOptions) -> RunPlan:
     return RunPlan(
         prepared=prepared,
         local=LocalPlan(
-            nodes=nodes, port=options.port, host=options.host, has_mapper=mapping is None, store=options.keep
+            nodes=nodes,
+            port=options.port,
+            host=options.host,
+            has_mapper=mapping is None and not is_placed_by_agents(app),
+            store=options.keep,
         ),
         stream=StreamPlan(source=source, output=options.output, is_once=options.is_once, drain_s=options.drain_s),
         mapping=mapping,

@@ -28,6 +28,7 @@ from runtime.mapping import BY_HAND, TaskMapping
 from runtime.message import Record
 from runtime.records import READY, Beat
 from runtime.service import Service
+from runtime.wave import is_placed_by_agents
 
 logger = logging.getLogger(__name__)
 
@@ -94,13 +95,14 @@ class MapperService:
 
     async def _map_all(self) -> None:
         self._note_nodes()
-        for name, app in sorted(self._records.apps.items()):
+        apps = {name: app for name, app in sorted(self._records.apps.items()) if not is_placed_by_agents(app)}
+        for name, app in apps.items():
             message = await self._map(app)
             if message != self._said.get(name):
                 self._said[name] = message
                 logger.info("%s: %s", name, message or "mapped")
             self._beat(app, message)
-        for name in sorted(self._said.keys() - self._records.apps.keys()):
+        for name in sorted(self._said.keys() - apps.keys()):
             del self._said[name]
             self._standings.pop(name, None)
 

@@ -114,7 +114,7 @@ class _Market:
             for node in nodes
         ]
         delays_s = {str(node): 0.0 if here is None else problem.transfer_s(size_bytes, here, node) for node in nodes}
-        found = wave.preferred(self._weights, offers, delays_s, None if here is None else str(here))
+        found = wave.prices(self._weights, offers, delays_s, None if here is None else str(here))
         return [int(node) for node in found]
 
     def promise(self, task: int, node: int) -> None:

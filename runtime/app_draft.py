@@ -9,7 +9,7 @@ from typing import Any
 
 import networkx as nx
 
-from runtime import app_schema
+from runtime import app_schema, wave
 from runtime.app_schema import parse
 from runtime.app_yaml import Findings, Keys
 from runtime.mapper_options import MapperOptions, WaveWeights
@@ -124,7 +124,7 @@ def draft(folder: Path, findings: Findings) -> Draft | None:
         name=Path(os.path.abspath(folder)).name if application.name is None else application.name,
         root=root,
         jupiter=jupiter or app_schema.JupiterKeys(),
-        mapper_options=_mapper_options(jupiter.mapper_options if jupiter else None, findings),
+        mapper_options=_mapper_options(jupiter or app_schema.JupiterKeys(), findings),
         application=application,
         limits=limits or app_schema.LimitKeys(),
         home=home or app_schema.HomeKeys(),
@@ -133,11 +133,14 @@ def draft(folder: Path, findings: Findings) -> Draft | None:
     )
 
 
-def _mapper_options(written: Any, findings: Findings) -> MapperOptions:
+def _mapper_options(jupiter: app_schema.JupiterKeys, findings: Findings) -> MapperOptions:
     at: Keys = ("jupiter_config", "mapper_options")
-    keys = parse(app_schema.MapperOptionKeys, written, at, findings)
+    keys = parse(app_schema.MapperOptionKeys, jupiter.mapper_options, at, findings)
     if keys is None:
         return MapperOptions()
+    if keys.distributed and jupiter.task_mapper not in wave.NAMES:
+        can = f"agents place tasks by {' or '.join(sorted(wave.NAMES))} only; name it as task_mapper"
+        findings.fault((*at, "distributed"), f"{can}, not {jupiter.task_mapper}")
     weights = parse(app_schema.WaveKeys, keys.wave, (*at, "wave"), findings)
     chosen = keys.model_dump(exclude_none=True, exclude={"wave"})
     return MapperOptions(**chosen, wave=WaveWeights(**(weights.model_dump(exclude_none=True) if weights else {})))

@@ -72,6 +72,7 @@ class MapperOptionKeys(_Section):
     moves: Annotated[int, Field(ge=0)] | None = None
     limit_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     wave: Any = None
+    distributed: bool | None = None
 
 
 class WaveKeys(_Section):

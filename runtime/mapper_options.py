@@ -35,6 +35,8 @@ class MapperOptions:
     limit_s: float | None = None
     """Throughput: give up after so many seconds, and say so; what is found then depends on the machine."""
     wave: WaveWeights = WaveWeights()
+    distributed: bool = False
+    """WAVE: the agents place the tasks among themselves, and the mapper's process is not needed."""
 
     def to_record(self) -> dict[str, Any]:
         return asdict(self)

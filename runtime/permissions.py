@@ -120,6 +120,10 @@ def _agent(allowed: Permissions, node: str) -> None:
     allowed.says(subjects.node_profile(node), subjects.link_profile(node), subjects.execution_profile("*", "*", node))
     allowed.hears(subjects.probe(node, "*"))
     allowed.says(subjects.probe(None, "*"), subjects.inbox_of_user("agent", "*.>"))
+    allowed.hears(subjects.wave(node, None))
+    allowed.says(subjects.wave(None, node))
+    if node == HOME:
+        allowed.says(subjects.mapping("*"))
     bundles = bucket_stream(subjects.BUNDLES)
     allowed.reads(bundles, meta_subject(subjects.BUNDLES))
 

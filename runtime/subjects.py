@@ -157,6 +157,11 @@ def probe(node: str | None, kind: str) -> str:
     return f"jupiter.probe.{node_token(node)}.{kind}"
 
 
+def wave(node: str | None, sender: str | None) -> str:
+    """What one agent says to another when they place tasks: who says it stands in the subject."""
+    return f"jupiter.wave.{node_token(node)}.{node_token(sender)}"
+
+
 # Streams of one application.
 def ingress_stream(app_name: str) -> str:
     return f"jupiter-{app_name}-ingress"

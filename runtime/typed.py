@@ -89,7 +89,7 @@ def _tuple(place: str, inside: tuple[Any, ...], value: list[Any] | tuple[Any, ..
 
 def _is_plain(wanted: Any, value: object) -> bool:
     if wanted is str:
-        return isinstance(value, str) and len(value) <= MAX_TEXT_CHARS
+        return isinstance(value, str) and len(value) <= MAX_TEXT_CHARS and _travels(value)
     if wanted is bool or isinstance(value, bool):
         return wanted is bool and isinstance(value, bool)
     if wanted is int:
@@ -97,6 +97,15 @@ def _is_plain(wanted: Any, value: object) -> bool:
     if wanted is float:
         return isinstance(value, (int, float)) and math.isfinite(value) and abs(value) < MAX_NUMBER
     return wanted is types.NoneType and value is None
+
+
+def _travels(text: str) -> bool:
+    """Half of a surrogate pair, as JSON can have it, could not be sent on."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_names(*names: str) -> None:

@@ -12,11 +12,12 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from runtime.app import App
 from runtime.mapper_options import WaveWeights
 
-NAMES = frozenset({"wave", "wave_random", "wave_greedy"})
-"""The mappers whose mappings the agents make among themselves; `wave` is Jupiter's name of the greedy one."""
-RANDOM = "wave_random"
+GREEDY, RANDOM = "wave_greedy", "wave_random"
+NAMES = {"wave": GREEDY, GREEDY: GREEDY, RANDOM: RANDOM}
+"""The mappers whose mappings the agents can make among themselves; `wave` is Jupiter's name of the greedy one."""
 FULL_RATIO = 0.99
 """A node that says it is busier than this is taken to have that much left: its own work may be what fills it."""
 MEMORY_CALM_RATIO = 0.8
@@ -24,6 +25,11 @@ MEMORY_CALM_RATIO = 0.8
 LEGACY_DELAYS = 15.0
 """Jupiter leaves out what is so many times as far as the nearest."""
 TIE_RATIO = 1e-9
+
+
+def is_placed_by_agents(app: App) -> bool:
+    """Whether the agents place this application's tasks, and the mapper leaves it alone."""
+    return app.mapper_options.distributed and app.mapper in NAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,18 +79,18 @@ def placing_order(roots: Sequence[str], children: Mapping[str, Sequence[str]]) -
     return tuple(order)
 
 
-def preferred(
+def prices(
     weights: WaveWeights, offers: Sequence[Offer], delays_s: Mapping[str, float], here: str | None
-) -> tuple[str, ...]:
-    """Nodes by rising price, the best first; equal ones as they stand in `offers`.
+) -> dict[str, float]:
+    """Price by node, the best first; equal ones as they stand in `offers`.
 
     `delays_s` is what the task's input takes from `here`; without a `here` nothing is sent.
     """
     if weights.legacy:
         offers = _not_too_far(offers, delays_s, here)
-    prices = {offer.node: _price(weights, offer, delays_s[offer.node]) for offer in offers}
-    least = min(prices.values(), default=0.0)
-    return tuple(sorted(prices, key=lambda node: max(prices[node], least * (1 + TIE_RATIO))))
+    found = {offer.node: _price(weights, offer, delays_s[offer.node]) for offer in offers}
+    least = min(found.values(), default=0.0)
+    return {node: found[node] for node in sorted(found, key=lambda node: max(found[node], least * (1 + TIE_RATIO)))}
 
 
 def _price(weights: WaveWeights, offer: Offer, delay_s: float) -> float:

@@ -14,6 +14,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "app_name": APPS,
     "node": NODES,
     "source": NODES,
+    "sender": NODES,
     "task": ("split",),
     "incarnation": ("split-0a1b",),
     "head": ("gateway-0a1b",),

@@ -7,6 +7,7 @@ import pytest
 from agents.agent_records import AgentRecords
 from agents.execution import ExecutionProfiler
 from agents.executor import Executor
+from agents.placing import Placing
 from agents.probe import LinkProfiler
 from runtime import codec, subjects
 from runtime.app import App
@@ -30,15 +31,43 @@ class Heard:
     desire = connect = given = heard
 
 
+class Told:
+    """What the agents that place tasks are told."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProfile] = []
+        self.apps: dict[str, App | None] = {}
+        self.mappings: list[tuple[str, TaskMapping | None, int]] = []
+
+    def heard_node(self, profile: NodeProfile) -> None:
+        self.nodes.append(profile)
+
+    def heard_app(self, name: str, app: App | None) -> None:
+        self.apps[name] = app
+
+    def heard_mapping(self, name: str, mapping: TaskMapping | None, sequence: int) -> None:
+        self.mappings.append((name, mapping, sequence))
+
+
 @pytest.fixture
 def heard() -> Heard:
     return Heard()
 
 
 @pytest.fixture
-def records(heard: Heard) -> AgentRecords:
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def records(heard: Heard, told: Told) -> AgentRecords:
     return AgentRecords(
-        cast(Bus, None), "n", cast(LinkProfiler, heard), cast(ExecutionProfiler, heard), cast(Executor, heard)
+        cast(Bus, None),
+        "n",
+        cast(LinkProfiler, heard),
+        cast(ExecutionProfiler, heard),
+        cast(Executor, heard),
+        cast(Placing, told),
     )
 
 
@@ -95,6 +124,16 @@ def test_a_mapping_by_hand_is_told_from_a_computed_one(
     assert heard.calls == [("app", is_given)]
 
 
+def test_whoever_places_hears_of_nodes_applications_and_mappings(records: AgentRecords, told: Told) -> None:
+    records._on_node(record(subjects.node_profile("m"), NODE.to_record()))
+    records._on_app(record(subjects.app("app"), APP.to_record()))
+    records._on_app(record(subjects.app("other"), None))
+    records._on_mapping(record(subjects.mapping("app"), {"a": "n"}))
+    records._on_mapping(record(subjects.mapping("app"), {"a": 3}))
+    assert told.nodes == [NODE] and told.apps == {"app": APP, "other": None}
+    assert told.mappings == [("app", TaskMapping(assignment={"a": "n"}), 1), ("app", None, 1)]
+
+
 @pytest.mark.parametrize(
     "change",
     [{"replicas": "many"}, {"replicas": -1}, {"replicas": 10**9}, {"app": "other"}, {"digest": None}, {"odd": 1}],
@@ -105,7 +144,19 @@ def test_a_broken_worker_record_is_dropped(records: AgentRecords, heard: Heard, 
 
 
 @pytest.mark.parametrize(
-    "change", [{"name": "other"}, {"digest": 5}, {"tasks": [{"name": "a"}]}, {"node_map": {"n": []}}, {"entries": 1}]
+    "change",
+    [
+        {"name": "other"},
+        {"digest": 5},
+        {"tasks": [{"name": "a"}]},
+        {"node_map": {"n": []}},
+        {"entries": 1},
+        {"mapper": []},
+        *[
+            {"mapper_options": each}
+            for each in ({"seed": "x"}, {"distributed": 1}, {"wave": {"network": "1"}}, {"limit_s": []})
+        ],
+    ],
 )
 def test_a_broken_application_is_dropped(records: AgentRecords, heard: Heard, change: dict[str, Any]) -> None:
     records._on_app(record(subjects.app("app"), {**APP.to_record(), **change}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, cast
 
 from mapper.service import MapperService
@@ -10,6 +11,7 @@ from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.bus_errors import StoreTimeout
+from runtime.mapper_options import MapperOptions
 from runtime.mapping import BY_HAND, TaskMapping
 from runtime.message import Record
 from tests.unit.mapper.test_table import APP, execution, profile
@@ -71,3 +73,13 @@ async def test_a_mapping_by_hand_is_left_alone_wherever_it_points() -> None:
     mapped(made, assignment={"a": "node2"}, algorithm=BY_HAND)
     assert await made._map(APP) == ""
     assert bus.records == {}
+
+
+async def test_what_the_agents_place_is_left_alone() -> None:
+    bus = FailingBus()
+    made = mapper(bus, replace(APP, mapper="wave_greedy", mapper_options=MapperOptions(distributed=True)), "node1")
+    await made._map_all()
+    assert bus.records == {}
+    take(made, subjects.app(APP.name), replace(APP, mapper="wave_greedy").to_record())
+    await made._map_all()
+    assert bus.records[subjects.mapping("app")].assignment == {"a": "node1"}

@@ -12,6 +12,7 @@ from runtime.app_config import check, examine, load_app
 from runtime.errors import AppError
 from runtime.graph import Resources, Task
 from runtime.mapper_options import MapperOptions, WaveWeights
+from runtime.wave import is_placed_by_agents
 from tests.unit.runtime.app_folder import PROCESS, tasks, write
 
 APPS = Path(__file__).parents[3] / "app_specific_files"
@@ -75,6 +76,20 @@ def test_the_mapper_and_its_options(tmp_path: Path) -> None:
     weights = WaveWeights(network=2.0, legacy=True)
     assert app.mapper_options == MapperOptions(seed=3, tasks_per_node=4, moves=10, limit_s=0.5, wave=weights)
     assert App.from_record(app.to_record()) == app
+
+
+def test_only_wave_is_placed_by_the_agents(tmp_path: Path) -> None:
+    def load(name: str, mapper: str) -> App:
+        before = f"jupiter_config: {{{mapper}mapper_options: {{distributed: true}}}}\n"
+        return load_app(
+            write(tmp_path / name, tasks("- {name: a, base_script: a.py, children: [home]}", before=before))
+        )
+
+    app = load("waved", "task_mapper: wave, ")
+    assert is_placed_by_agents(app) and App.from_record(app.to_record()) == app
+    assert not is_placed_by_agents(replace(app, mapper="heft"))
+    with pytest.raises(AppError, match="agents place tasks by wave or wave_greedy or wave_random only"):
+        load("others", "")
 
 
 def test_keys_with_no_value_are_as_good_as_absent(tmp_path: Path) -> None:
