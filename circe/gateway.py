@@ -145,7 +145,12 @@ class AppGateway:
             digest=self._app.digest,
             connections=self._bus.connections,
             counts={**self.head.counts, "resent": self.head.resent},
-            rates={**rates, "in_flight": self.head.in_flight, "window": self.head.window, "is_head": float(self.head.live)},
+            rates={
+                **rates,
+                "in_flight": self.head.in_flight,
+                "window": self.head.window,
+                "is_head": float(self.head.live),
+            },
             latencies_s=latencies_s,
         )
         subject = subjects.status(self._app.name, HOME, self.head.incarnation)

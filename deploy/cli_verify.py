@@ -28,6 +28,9 @@ def verify(
         typer.Option(metavar="NAME,…", help="Which faults; `-NAME` leaves one out. Default: all. `list` shows them."),
     ] = None,
     nodes: Annotated[str | None, typer.Option(metavar="N|FILE", help="Logical nodes beside home. Default: 2.")] = None,
+    queued: Annotated[
+        str | None, typer.Option(metavar="TASK,…", help="Tasks to give a queue, as if they said `edge: queued`.")
+    ] = None,
     source: Annotated[
         Path | None,
         typer.Option("--input", "-i", metavar="FILE", help="Payloads to send. Default: the entry tasks' samples."),
@@ -63,6 +66,7 @@ def verify(
         items_per_s=items_per_s,
         kinds=chosen(faults),
         nodes=nodes,
+        queued=tuple((queued or "").replace(",", " ").split()),
         source=source,
         log=log,
         patience_s=patience,

@@ -11,6 +11,7 @@ from deploy.results import check_output
 from deploy.submit import Prepared, prepare
 from deploy.verify_load import Payload
 from deploy.verify_plan import Kind
+from deploy.verify_queues import with_queues
 from runtime import bundle
 from runtime.app import Limits
 from runtime.errors import UsageError
@@ -36,6 +37,8 @@ class VerifyOptions:
     items_per_s: float = 100.0
     kinds: tuple[Kind, ...] = ()
     nodes: str | None = None
+    queued: tuple[str, ...] = ()
+    """Tasks that are given a queue."""
     source: Path | None = None
     log: Path | None = None
     patience_s: float = 120.0
@@ -55,7 +58,12 @@ class VerifyPlan:
 
 def plan_verify(options: VerifyOptions) -> VerifyPlan:
     """Check everything that can be checked; raises UsageError (AppError), and nothing was started."""
-    prepared = prepare(options.folder)
+    with with_queues(options.folder, options.queued) as folder:
+        return _plan(options, folder)
+
+
+def _plan(options: VerifyOptions, folder: Path) -> VerifyPlan:
+    prepared = prepare(folder)
     app = prepared.app
     if app.sources:
         raise UsageError(f"{app.name} has tasks that make inputs of their own; verify can only follow its own inputs")
@@ -67,7 +75,7 @@ def plan_verify(options: VerifyOptions) -> VerifyPlan:
     kept_bytes = int(options.items_per_s * len(app.graph.results) * KEPT_S * ITEM_BYTES)
     limits = replace(app.limits, ingress_bytes=512 << 10, egress_bytes=(2 << 20) + kept_bytes * 2)
     app = replace(app, limits=limits, digest="")
-    packed = bundle.pack(options.folder, app)
+    packed = bundle.pack(folder, app)
     names = {kind.name for kind in options.kinds}
     return VerifyPlan(
         options=options,

@@ -1,0 +1,39 @@
+"""`jupiter verify --queued`: other edges, and the application's own folder stays as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.submit import prepare
+from deploy.verify_queues import with_queues
+from runtime.errors import UsageError
+
+TORTURE = Path(__file__).parents[2] / "faults" / "torture"
+
+
+def test_the_tasks_that_are_named_have_queues_and_the_rest_is_the_same() -> None:
+    own = prepare(TORTURE).app
+    with with_queues(TORTURE, ("split", "fan")) as folder:
+        queued = prepare(folder).app
+    assert (own.graph.queues, queued.graph.queues) == ((), ("split", "fan"))
+    assert (queued.name, queued.graph.order) == (own.name, own.graph.order)
+    assert prepare(TORTURE).app == own
+    assert not folder.exists()
+
+
+def test_nobody_named_is_the_folder_itself() -> None:
+    with with_queues(TORTURE, ()) as folder:
+        assert folder == TORTURE
+
+
+def test_a_task_that_is_not_there_is_named() -> None:
+    told = "no task 'fann' to give a queue; the tasks are intake, split"
+    with pytest.raises(UsageError, match=told), with_queues(TORTURE, ("fann",)):
+        pass
+
+
+def test_a_queue_that_cannot_be_is_refused_as_everywhere() -> None:
+    with with_queues(TORTURE, ("merge",)) as folder, pytest.raises(UsageError, match="parts meet in task 'merge'"):
+        prepare(folder)
