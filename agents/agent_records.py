@@ -20,6 +20,7 @@ from runtime.mapping import BY_HAND, TaskMapping
 from runtime.message import Record
 from runtime.profiles import ExecutionProfile, NodeProfile
 from runtime.records import DesiredWorker, EdgeRecord
+from runtime.refusals import refuse
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ def _read(record: Record, read: Callable[[dict[str, Any]], T]) -> T | None:
     try:
         return read(codec.decode_record(record.payload))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        logger.warning("refused the record %s: %s: %s", record.subject, type(error).__name__, error)
+        refuse(f"the record {record.subject}", f"{type(error).__name__}: {error}")
         return None
 
 
@@ -165,7 +166,7 @@ def _is_at(record: Record, *names: str) -> bool:
     """Whether a record lies where its contents say."""
     if tuple(record.subject.split(".")[-len(names) :]) == names:
         return True
-    logger.warning("refused the record %s: it says that it is of %s", record.subject, ".".join(names))
+    refuse(f"the record {record.subject}", f"it says that it is of {'.'.join(names)}")
     return False
 
 

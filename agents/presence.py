@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
 from agents.resources import Resources
 from runtime import codec, subjects
 from runtime.bus import Bus
 from runtime.errors import TransportError
+from runtime.refusals import refused
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,6 @@ class Presence:
             logger.warning("nobody heard that node %s leaves: %s", self._node, error)
 
     async def _say(self, *, gone: bool) -> None:
-        profile = self._resources.sample(self._node, self._agent, gone=gone)
+        profile = replace(self._resources.sample(self._node, self._agent, gone=gone), refused=refused())
         payload = codec.encode_record(profile.to_record())
         await self._bus.put_record(subjects.node_profile(self._node), payload, deadline_s=PERIOD_S)

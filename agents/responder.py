@@ -1,11 +1,11 @@
 """The answering side of link probes: pings, leases, and the arrival times of bulk trains.
 
-Arrival is timed first thing in the handler. What is not a probe is counted and dropped.
+Arrival is timed first thing in the handler. What is not a probe is refused.
 """
 
 from __future__ import annotations
 
-import logging
+import math
 import struct
 import time
 from collections.abc import Callable
@@ -13,9 +13,8 @@ from collections.abc import Callable
 from agents.lease import Lease
 from runtime import subjects
 from runtime.bus import Bus
-from runtime.message import Message
-
-logger = logging.getLogger(__name__)
+from runtime.message import Message, inbox_of
+from runtime.refusals import refuse
 
 CHUNK_HEADER = struct.Struct(">QII")
 """Train, number of this chunk, chunks in the train; random bytes follow."""
@@ -39,8 +38,6 @@ class Responder:
         self._chunks = 0
         self._tail_bytes = 0
         self._first_s = 0.0
-        self.refused = 0
-        """Messages that were no probes."""
 
     async def serve(self) -> None:
         """Start to answer; before the node is announced, so that whoever hears of it is answered."""
@@ -55,8 +52,11 @@ class Responder:
         try:
             (duration_s,) = LEASE_REQUEST.unpack_from(message.payload)
             holder = message.payload[LEASE_REQUEST.size :].decode()
-        except (struct.error, UnicodeDecodeError):
-            self.refused += 1
+        except (struct.error, UnicodeDecodeError) as error:
+            refuse("a probe", error)
+            return
+        if not math.isfinite(duration_s):
+            refuse("a probe", f"a lease of {duration_s} s")
             return
         duration_s = min(max(duration_s, 0.0), LONGEST_LEASE_S)
         self._answer(message, GRANTED if self._lease.take(holder, duration_s, self._clock()) else BUSY)
@@ -68,8 +68,8 @@ class Responder:
         now_s = self._clock()
         try:
             train, number, count = CHUNK_HEADER.unpack_from(message.payload)
-        except struct.error:
-            self.refused += 1
+        except struct.error as error:
+            refuse("a probe", error)
             return
         if train != self._train:
             self._train, self._chunks, self._tail_bytes, self._first_s = train, 0, 0, now_s
@@ -81,5 +81,7 @@ class Responder:
             self._answer(message, answer)
 
     def _answer(self, message: Message, payload: bytes) -> None:
-        if message.reply:
-            self._bus.send(message.reply, payload)
+        try:
+            self._bus.send(inbox_of(message), payload)
+        except ValueError as error:
+            refuse("a probe", error)

@@ -25,6 +25,7 @@ from runtime.mapping import TaskMapping
 from runtime.message import Record
 from runtime.network import HOME
 from runtime.records import GONE, Beat, DesiredWorker, EdgeRecord
+from runtime.refusals import refuse
 from runtime.service import Service
 from runtime.taking import taking
 
@@ -52,6 +53,10 @@ class Dispatcher:
         self._listened_s = 0.0
         self._prepared: dict[str, str] = {}
         self._tidied: dict[str, str] = {}
+        self._unreadable: set[str] = set()
+        """Applications whose record is there and cannot be read."""
+        self._spoiled: set[str] = set()
+        """Subjects of our own records that hold what we did not write."""
         self._said: dict[str, str] = {}
         self._changed = asyncio.Event()
 
@@ -61,13 +66,14 @@ class Dispatcher:
             await self._bus.ensure_stream(spec)
         control, status = subjects.CONTROL_STREAM, subjects.STATUS_STREAM
         follow = self._bus.follow
+        on_app = taking(App.from_record, self._on_app, self._on_unreadable_app)
+        on_edges = taking(EdgeRecord.from_record, self._on_edges, self._on_spoiled)
+        on_desired = taking(DesiredWorker.from_record, self._on_desired, self._on_spoiled)
         async with (
-            follow(control, subjects.app("*"), taking(App.from_record, self._on_app)) as apps,
+            follow(control, subjects.app("*"), on_app) as apps,
             follow(control, subjects.mapping("*"), taking(TaskMapping.from_record, self._on_mapping)) as mappings,
-            follow(control, subjects.edges("*"), taking(EdgeRecord.from_record, self._on_edges)) as edges,
-            follow(
-                control, subjects.worker(None, "*", "*"), taking(DesiredWorker.from_record, self._on_desired)
-            ) as desired,
+            follow(control, subjects.edges("*"), on_edges) as edges,
+            follow(control, subjects.worker(None, "*", "*"), on_desired) as desired,
             follow(status, subjects.status("*", "*", "*"), taking(Beat.from_record, self._on_beat)) as beats,
         ):
             for handle in (apps, mappings, edges, desired, beats):
@@ -81,9 +87,24 @@ class Dispatcher:
 
     def _on_app(self, record: Record, app: App | None) -> None:
         name = _last_token(record.subject)
+        if app is not None and app.name != name:
+            refuse(f"the record {record.subject}", f"it is of {app.name}")
+            self._on_unreadable_app(record)
+            return
         self._apps.pop(name, None)
+        self._unreadable.discard(name)
         if app is not None:
             self._apps[name] = app
+        self._changed.set()
+
+    def _on_unreadable_app(self, record: Record) -> None:
+        """Whoever wrote that has not deleted the application: what there is of it stays."""
+        self._unreadable.add(_last_token(record.subject))
+
+    def _on_spoiled(self, record: Record) -> None:
+        """Somebody wrote over a record of ours: it is written again."""
+        self._desired.pop(record.subject, None)
+        self._spoiled.add(record.subject)
         self._changed.set()
 
     def _on_mapping(self, record: Record, mapping: TaskMapping | None) -> None:
@@ -133,7 +154,7 @@ class Dispatcher:
             self._gone.clear()
         for name, app in sorted(self._apps.items()):
             await self._try(name, self._serve(app))
-        for name in sorted(self._known() - self._apps.keys()):
+        for name in sorted(self._known() - self._apps.keys() - self._unreadable):
             await self._try(name, self._remove(name))
 
     async def _try(self, name: str, work: Coroutine[None, None, None]) -> None:
@@ -144,6 +165,8 @@ class Dispatcher:
             raise
         except TransportError as error:
             self._say(name, f"the bus fails, trying again: {error}", logging.WARNING)
+        except Exception:
+            logger.exception("%s cannot be served; trying again", name)
 
     async def _serve(self, app: App) -> None:
         await self._prepare(app)
@@ -181,9 +204,11 @@ class Dispatcher:
             await self._want(app.name, decision.workers)
         edges = decision.edges
         current = self._edges.get(app.name)
-        if current is None or edges.revision > current.revision:
-            await self._bus.put_record(subjects.edges(app.name), codec.encode_record(edges.to_record()))
+        subject = subjects.edges(app.name)
+        if current is None or edges.revision > current.revision or subject in self._spoiled:
+            await self._bus.put_record(subject, codec.encode_record(edges.to_record()))
             self._edges[app.name] = edges
+            self._spoiled.discard(subject)
             logger.info("edges of %s, revision %d: %s", app.name, edges.revision, dict(edges.workers))
         if self._edges[app.name].digest == app.digest and self._tidied.get(app.name) != app.digest:
             await drop_queues(self._bus, app)

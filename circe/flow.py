@@ -14,14 +14,16 @@ from typing import NamedTuple
 from circe.credit import WINDOW, Amount, ReceiverLedger
 from circe.join import Absent, Fired, Join, Late
 from circe.outbox import MAX_FRAME_PARTS, Outbox, SendFrame
-from circe.outputs import Addressed, Output, address
-from circe.seen import Seen
+from circe.outputs import FILTERED, NOT_CHOSEN, Addressed, Output, address
+from circe.seen import Seen, forget_strangers
 from runtime.graph import TaskGraph
 from runtime.item import Control, Frame, Part, Report
 from runtime.network import HOME
 from runtime.records import EdgeRecord, Held
 
 DEAD = "dead letter"
+REASONS = frozenset({FILTERED, NOT_CHOSEN, DEAD})
+"""Of absences. Whatever else a frame says is one reason more in the counts, not thousands."""
 
 
 @dataclass(slots=True, eq=False)
@@ -107,6 +109,7 @@ class Flow:
         self._controls: list[SendControl] = []
         self._moved: dict[str, ReceiverLedger] = {}
         self._heads: frozenset[str] = frozenset()
+        self._live: frozenset[str] = frozenset()
         self._retired: set[str] = set()
         self._strangers: set[str] = set()
 
@@ -120,6 +123,7 @@ class Flow:
         self._forget_heads(gone)
         self._end([job for job in self._open.values() if job.head in gone])
         self._heads = heads
+        self._live = edges.incarnations() | heads
         self._outbox.follow({child: edges.workers.get(child, ()) for child in self._children}, edges.partitioned)
 
     def _forget_heads(self, heads: Set[str]) -> None:
@@ -133,6 +137,8 @@ class Flow:
         ledger = self._ledgers.get(frame.sender)
         if ledger is None:
             ledger = self._ledgers[frame.sender] = ReceiverLedger(self._window)
+            forget_strangers(self._ledgers, self._live)
+            forget_strangers(self._seen, self._live)
         size_bytes = sum(len(part.payload) for part in frame.parts if part.payload is not None)
         ledger.receive(Amount(frame.position, frame.position_bytes), Amount(len(frame.parts), size_bytes))
         if frame.number == 0:
@@ -143,6 +149,9 @@ class Flow:
             return
         if frame.head in self._retired:
             self.counts["dropped.old_head"] += len(frame.parts)
+            return
+        if self._join is not None and frame.source not in self._parents:
+            self.counts["dropped.stranger"] += len(frame.parts)
             return
         self.counts["in"] += len(frame.parts)
         if self._join is None:
@@ -193,7 +202,7 @@ class Flow:
 
     def _pass_on(self, head: str, part: Part, xor: int, reason: str) -> None:
         """User code is not called: the absence goes on to the joins below."""
-        self.counts[f"absent.{reason}"] += 1
+        self.counts[f"absent.{reason if reason in REASONS else 'other'}"] += 1
         for child in self._children:
             if child in self._joins_below:
                 mid = self._draw() or 1
@@ -348,6 +357,7 @@ class Flow:
         instructions: list[Instruction] = list(self._outbox.flush())
         for head, entries in self._reports.items():
             self._report_numbers[head] += 1
+            forget_strangers(self._report_numbers, self._heads)
             report = Report(self.incarnation, self._report_numbers[head], entries)
             instructions.append(SendReport(head, report))
         self._reports = {}

@@ -25,6 +25,7 @@ from runtime.bus import Bus
 from runtime.message import Delivery, Message, Record
 from runtime.network import HOME
 from runtime.records import READY, Beat, EdgeRecord
+from runtime.refusals import refuse, refused
 from runtime.service import Service
 from runtime.taking import taking
 
@@ -82,7 +83,7 @@ class AppGateway:
         try:
             self.head.grant(frames.decode_control(message.payload))
         except ValueError as error:
-            self.reader.refuse("control", error)
+            refuse("a control message", error)
         self.reader.turn_soon()
 
     def _on_edges(self, record: Record, edges: EdgeRecord | None) -> None:
@@ -99,7 +100,7 @@ class AppGateway:
             item_id, headers = identify(delivery.headers, self._run, sequence)
         except ValueError as error:
             # An input all the same: whoever wrote it has our word that it is taken.
-            self.reader.refuse("replay", error)
+            refuse("a replay", error)
             item_id, headers = identify({}, self._run, sequence)
         task = delivery.subject[len(self._prefix) :] or None
         item = Input(sequence, item_id, delivery.payload, headers, task, delivery.reply, time.monotonic())
@@ -144,7 +145,7 @@ class AppGateway:
             number=self._pulse.number,
             digest=self._app.digest,
             connections=self._bus.connections,
-            counts={**self.head.counts, "resent": self.head.resent},
+            counts={**self.head.counts, "resent": self.head.resent, "refused": refused()},
             rates={
                 **rates,
                 "in_flight": self.head.in_flight,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from circe.seen import Seen
+from circe.seen import Seen, forget_strangers
 from runtime.item import Part, Report
 from runtime.records import Beat
 
@@ -118,6 +118,7 @@ class Lineage:
         """Take a report; the roots that it ended, which the caller acknowledges."""
         if not self._seen.setdefault(report.sender, Seen()).is_new(report.number):
             return []
+        forget_strangers(self._seen, self._peers)
         ended = []
         for number, attempt, xor in report.entries:
             root = self._roots.get(number)

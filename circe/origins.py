@@ -12,7 +12,7 @@ from circe.letters import Origin
 from runtime import subjects
 from runtime.bus import Bus
 from runtime.bus_errors import BusFault
-from runtime.message import Message
+from runtime.message import Message, inbox_of
 
 ANSWER_S = 2.0
 HEADER_ROOM_BYTES = 1024
@@ -32,8 +32,7 @@ async def ask(bus: Bus, app: str, head: str, root: int) -> Origin | None:
 def answer(bus: Bus, message: Message, find: Callable[[int], Origin | None]) -> None:
     """Answer a worker; raises ValueError on what is no question."""
     number = int(message.payload)
-    if not message.reply:
-        raise ValueError("a question without a place for the answer")
+    inbox = inbox_of(message)
     found = find(number)
     headers: dict[str, str] = {}
     payload = b""
@@ -43,4 +42,4 @@ def answer(bus: Bus, message: Message, find: Callable[[int], Origin | None]) -> 
     size_bytes = len(payload) + sum(len(value) for value in headers.values()) + HEADER_ROOM_BYTES
     if size_bytes > bus.link.max_payload_bytes:
         headers, payload = {}, b""  # it would not fit into a letter either
-    bus.publish(message.reply, payload, headers)
+    bus.publish(inbox, payload, headers)

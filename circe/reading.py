@@ -23,6 +23,7 @@ from runtime.bus_errors import BusFault
 from runtime.message import Delivery, Message
 from runtime.pulling import Pull
 from runtime.records import Beat, EdgeRecord
+from runtime.refusals import refuse
 from runtime.taking import UNREADABLE
 
 logger = logging.getLogger(__name__)
@@ -82,14 +83,14 @@ class Reader:
         try:
             self.head.report(frames.decode_report(message.payload))
         except ValueError as error:
-            self.refuse("report", error)
+            refuse("a report", error)
         self.turn_soon()
 
     def _on_beat(self, message: Message) -> None:
         try:
             beat = Beat.from_record(codec.decode_record(message.payload))
         except UNREADABLE as error:
-            self.refuse("beat", error)
+            refuse("a beat", error)
             return
         if not beat.is_head:
             self.head.beat(beat)
@@ -99,7 +100,7 @@ class Reader:
         try:
             origins.answer(self._bus, message, self.head.origin)
         except ValueError as error:
-            self.refuse("question", error)
+            refuse("a question", error)
 
     def follow(self, edges: EdgeRecord) -> None:
         """A newer edge record."""
@@ -120,11 +121,6 @@ class Reader:
             if self._resets is not None:
                 self._resets.cancel()
             self._resets = asyncio.create_task(self._reset(), name="reset after reconnection")
-
-    def refuse(self, what: str, error: Exception) -> None:
-        """Count and tell of a message that is none."""
-        self.head.counts["refused"] += 1
-        logger.warning("refused a %s: %s", what, error)
 
     def _on_delivery(self, delivery: Delivery) -> None:
         item = self._queue.read(delivery)

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 MAX_MISSING = 4096
 """Numbers remembered as missing; older ones count as seen (a late frame is then lost, and sent again)."""
+
+
+MOST_STRANGERS = 1024
+
+
+def forget_strangers(known: dict[str, Any], live: Collection[str], most: int = MOST_STRANGERS) -> None:
+    """Keep what is known of senders bounded, whatever they call themselves: the oldest of those who are not live go."""
+    if len(known) > most + len(live):
+        strangers = [name for name in known if name not in live]
+        for name in strangers[: len(strangers) - most // 2]:
+            del known[name]
 
 
 class Seen:

@@ -18,7 +18,7 @@ from circe.replay import origin_of
 from runtime import subjects
 from runtime.bus import Bus
 from runtime.graph import TaskGraph
-from runtime.message import Message
+from runtime.message import INBOXES, Message
 
 PROBE_S = 1.0
 ANSWER_S = 0.25
@@ -122,7 +122,7 @@ class Tap:
 
     def _on_listener(self, message: Message) -> None:
         """Somebody asks for what comes from now on; who was not there before is no answer to that."""
-        if message.reply:
+        if message.reply.startswith(INBOXES):
             self._bus.publish(message.reply, b"", {subjects.TAP_HEADER: self._mark(self._number)})
         self._open()
 

@@ -33,6 +33,7 @@ from runtime.graph import Task
 from runtime.loader import UserTask
 from runtime.message import Message, Record
 from runtime.records import DRAINING, READY, Beat, EdgeRecord
+from runtime.refusals import refuse, refused
 from runtime.slot import Slots
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class Worker:
         try:
             frame = frames.decode_frame(message.payload)
         except ValueError as error:
-            self._refuse("frame", error)
+            refuse("a frame", error)
             return
         self.flow.frame(frame if self._spill is None else self._spill.keep_frame(frame))
         self._turn_soon()
@@ -106,7 +107,7 @@ class Worker:
         try:
             control = frames.decode_control(message.payload)
         except ValueError as error:
-            self._refuse("control", error)
+            refuse("a control message", error)
             return
         self.flow.control(control)
         self._turn_soon()
@@ -121,10 +122,6 @@ class Worker:
         if edges is not None and edges.digest == self._options.digest:
             self.flow.follow(edges)
             self._turn_soon()
-
-    def _refuse(self, what: str, error: Exception) -> None:
-        self.flow.counts["refused"] += 1
-        logger.warning("refused a %s: %s", what, error)
 
     def _turn_soon(self) -> None:
         """One turn for all that comes in one go: that is what makes frames large under load."""
@@ -258,7 +255,7 @@ class Worker:
             shells["spilled"] = self._spill.spilled
         if self.reader is not None:
             shells["resent"] = self.reader.head.resent
-        return {**self.flow.counts, **shells}
+        return {**self.flow.counts, **shells, "refused": refused()}
 
     def _levels(self) -> dict[str, float]:
         levels: dict[str, float] = {"backlog": self.flow.backlog, "waiting": self.flow.waiting()}

@@ -43,6 +43,9 @@ def status(
         print_table("", tables.WORKER_COLUMNS, [tables.worker_row(each) for each in found[0]["workers"]])
         if queues := found[0]["queues"]:
             print_table("", tables.QUEUE_COLUMNS, [tables.queue_row(task, each) for task, each in queues.items()])
+        for worker in found[0]["workers"]:
+            if count := worker["counts"].get("refused"):
+                typer.echo(f"{worker['incarnation']} has refused {count:,} messages that are none of ours", err=True)
         for failure in found[0]["failures"]:
             typer.echo(f"task {failure['task']} cannot start on {failure['node']}: {failure['message']}", err=True)
 

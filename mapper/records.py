@@ -5,7 +5,6 @@ Fed by the service as they come, and by commands from what is there at a moment.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from mapper.table import ProfileTable
@@ -16,9 +15,8 @@ from runtime.mapping import TaskMapping
 from runtime.message import Record
 from runtime.profiles import ExecutionProfile, LinkRow, NodeProfile
 from runtime.records import Beat
+from runtime.refusals import refuse
 from runtime.taking import UNREADABLE
-
-logger = logging.getLogger(__name__)
 
 WANTED = (
     (subjects.CONTROL_STREAM, subjects.app("*")),
@@ -48,7 +46,7 @@ class Records:
             decoded = None if record.payload is None else codec.decode_record(record.payload)
             return self._take(record, decoded, now_s, age_s)
         except UNREADABLE as error:
-            logger.warning("refused the record %s: %s", record.subject, error)
+            refuse(f"the record {record.subject}", error)
             return False
 
     def _take(self, record: Record, decoded: dict[str, Any] | None, now_s: float, age_s: float) -> bool:

@@ -23,10 +23,11 @@ from mapper.result import Asked, MappingResult, Objective
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
-from runtime.errors import TransportError, UsageError
+from runtime.errors import JupiterError, TransportError, UsageError
 from runtime.mapping import BY_HAND, TaskMapping
 from runtime.message import Record
 from runtime.records import READY, Beat
+from runtime.refusals import refused
 from runtime.service import Service
 from runtime.wave import is_placed_by_agents
 
@@ -97,7 +98,7 @@ class MapperService:
         self._note_nodes()
         apps = {name: app for name, app in sorted(self._records.apps.items()) if not is_placed_by_agents(app)}
         for name, app in apps.items():
-            message = await self._map(app)
+            message = await self._try(app)
             if message != self._said.get(name):
                 self._said[name] = message
                 logger.info("%s: %s", name, message or "mapped")
@@ -105,6 +106,16 @@ class MapperService:
         for name in sorted(self._said.keys() - apps.keys()):
             del self._said[name]
             self._standings.pop(name, None)
+
+    async def _try(self, app: App) -> str:
+        """One application's numbers, whoever wrote them, must not take the mapper from the others."""
+        try:
+            return await self._map(app)
+        except JupiterError:
+            raise
+        except Exception as error:
+            logger.exception("%s cannot be mapped", app.name)
+            return f"cannot map: {type(error).__name__}: {error} (a fault of ours; the mapper's log has more)"
 
     async def _map(self, app: App) -> str:
         """Map if there is reason to; what is waited for, or empty."""
@@ -226,6 +237,7 @@ class MapperService:
             state="waiting" if message else READY,
             number=self._beats,
             digest=app.digest,
+            counts={"refused": refused()},
             message=message,
         )
         subject = subjects.status(app.name, "mapper", self._incarnation)

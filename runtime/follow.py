@@ -6,6 +6,7 @@ stream, and carries no sequence. So the record is read after every hint, until w
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,12 @@ from runtime.message import Record
 RETRY_DELAYS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """When to read again what is not yet what was hinted; after the last one the periodic re-reading has to do."""
 REMEMBERED_GONE = 10_000
+MARK_BYTES = 64
+
+
+def _mark(payload: bytes) -> bytes:
+    """Enough of a payload to know it again: what is stored by the thousand is not to be held here as well."""
+    return payload if len(payload) <= MARK_BYTES else hashlib.sha256(payload).digest()
 
 
 class FollowState:
@@ -39,7 +46,7 @@ class FollowState:
         """What to report when the leader itself says that this is the record (None: there is none)."""
         known = self._known.get(subject)
         if record is not None and record.payload:
-            same = known is not None and known.sequence == record.sequence and known.payload == record.payload
+            same = known is not None and known.sequence == record.sequence and known.payload == _mark(record.payload)
             return None if same else self._set(record)
         if known is None:
             return None
@@ -55,7 +62,7 @@ class FollowState:
 
     def _set(self, record: Record) -> Record | None:
         if record.payload:
-            self._known[record.subject] = record
+            self._known[record.subject] = replace(record, payload=_mark(record.payload))
             self._gone.pop(record.subject, None)
             return record
         self._gone[record.subject] = record.sequence
@@ -81,7 +88,7 @@ class Hints:
 
     def add(self, subject: str, payload: bytes, now_s: float) -> None:
         """A message was seen on the subject."""
-        self._hints[subject] = _Hint(payload, now_s)
+        self._hints[subject] = _Hint(_mark(payload), now_s)
 
     def due(self, now_s: float) -> list[str]:
         """What to read now."""
@@ -101,7 +108,7 @@ class Hints:
         hint = self._hints.get(subject)
         if hint is None or hint.payload is not hinted:
             return  # a newer hint came while we read
-        if found == hint.payload or hint.tries == len(RETRY_DELAYS_S):
+        if _mark(found) == hint.payload or hint.tries == len(RETRY_DELAYS_S):
             del self._hints[subject]
             return
         hint.due_s = now_s + RETRY_DELAYS_S[hint.tries]

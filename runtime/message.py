@@ -16,6 +16,7 @@ from runtime.errors import UsageError
 MAX_CONTROL_LINE_BYTES = 4000
 """The server closes a connection whose control line passes 4,096 bytes."""
 
+INBOXES = "_INBOX."
 _NOT_IN_SUBJECT = re.compile(r"[\s\x00]")
 _HEADER_LINE = b"NATS/1.0"
 _NO_HEADERS: Mapping[str, str] = {}
@@ -91,6 +92,13 @@ class Message:
     def __repr__(self) -> str:
         status = f", status={self.status}" if self.status else ""
         return f"{type(self).__name__}({self.subject!r}, {len(self.payload)} bytes{status})"
+
+
+def inbox_of(message: Message) -> str:
+    """Where to answer a question. Raises ValueError when that is no inbox: our answer could be taken for a record."""
+    if not message.reply.startswith(INBOXES):
+        raise ValueError(f"a question whose answer would go to {message.reply[:80]!r}, which is no inbox")
+    return message.reply
 
 
 class Delivery(Message):

@@ -32,6 +32,8 @@ class NodeProfile:
     agent: str
     """Incarnation of the agent."""
     host: str
+    refused: int = 0
+    """Messages and records that its agent has refused since it started."""
     gone: bool = False
     """Said by an agent that leaves on purpose."""
 

@@ -11,11 +11,13 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
 from runtime.bus_errors import BusClosed
 from runtime.errors import JupiterError, UsageError
+from runtime.log_limit import LogLimit
 
 logger = logging.getLogger(__name__)
 
@@ -154,6 +156,7 @@ def set_up_logging(name: str) -> None:
     wanted = os.environ.get(LOG_VARIABLE, LOG_DEFAULT).upper()
     level = logging.getLevelNamesMapping().get(wanted)
     handler = logging.StreamHandler()
+    handler.addFilter(LogLimit(time.monotonic))
     handler.setFormatter(_OneLine(f"%(asctime)s %(levelname)s {name} %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING if level is None else level, handlers=[handler], force=True)
     if level is None:

@@ -5,14 +5,12 @@ A record that somebody wrote by mistake must not end the process that reads it, 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from runtime import codec
 from runtime.message import Record
-
-logger = logging.getLogger(__name__)
+from runtime.refusals import refuse
 
 Value = TypeVar("Value")
 UNREADABLE = (ValueError, KeyError, TypeError)
@@ -20,7 +18,9 @@ UNREADABLE = (ValueError, KeyError, TypeError)
 
 
 def taking(
-    read: Callable[[Mapping[str, Any]], Value], take: Callable[[Record, Value | None], None]
+    read: Callable[[Mapping[str, Any]], Value],
+    take: Callable[[Record, Value | None], None],
+    on_refused: Callable[[Record], None] = lambda record: None,
 ) -> Callable[[Record], None]:
     """A handler for `bus.follow`: `take` gets each record with its value, or None when it is gone."""
 
@@ -30,7 +30,8 @@ def taking(
             try:
                 value = read(codec.decode_record(record.payload))
             except UNREADABLE as error:
-                logger.warning("refused the record %s: %s", record.subject, error)
+                refuse(f"the record {record.subject}", error)
+                on_refused(record)
                 return
         take(record, value)
 

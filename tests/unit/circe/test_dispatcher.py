@@ -92,3 +92,34 @@ async def test_those_listed_are_not_left_out_before_they_had_time_to_be_heard() 
     await made._reconcile()
     edges = bus.records[subjects.edges("x")]
     assert (edges["revision"], list(edges["workers"]["a"]), edges["heads"]) == (8, [], {"home": "gateway-1"})
+
+
+async def test_a_record_that_cannot_be_read_is_not_a_deleted_application() -> None:
+    bus = FailingBus()
+    made = dispatcher(bus)
+    made._on_mapping(record(subjects.mapping("x")), TaskMapping(assignment={"a": "node1"}))
+    made._on_unreadable_app(record(subjects.app("x")))
+    await made._reconcile()  # what it removes, this bus could not remove
+    made._on_app(record(subjects.app("x")), App(name="y", graph=GRAPH, digest="d"))
+    await made._reconcile()
+    assert bus.records == {}
+
+
+async def test_what_somebody_wrote_over_is_written_again() -> None:
+    bus = FailingBus()
+    made = dispatcher(bus, "x")
+    await made._reconcile()
+    before = dict(bus.records)
+    for subject in (subjects.edges("x"), subjects.worker("node1", "x", "a")):
+        bus.records[subject] = {"spoiled": True}
+        made._on_spoiled(record(subject))
+    await made._reconcile()
+    assert bus.records == before
+
+
+async def test_an_application_that_cannot_be_served_is_no_trouble_to_the_others() -> None:
+    bus = FailingBus()
+    made = dispatcher(bus, "x", "y")
+    made._mappings["x"] = ("nonsense", 1)  # type: ignore[assignment] # something that should not be
+    await made._reconcile()
+    assert subjects.edges("y") in bus.records

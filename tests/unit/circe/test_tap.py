@@ -47,7 +47,7 @@ class Listeners:
         self.handlers[subject] = handler
 
     def publish(self, subject: str, payload: bytes, headers: Mapping[str, str], reply: str = "") -> bool:
-        if subject == "listener":
+        if subject == "_INBOX.listener":
             self.answers.append(headers[subjects.TAP_HEADER])
             return True
         self.heard.append(payload)
@@ -61,7 +61,7 @@ class Listeners:
         self.handlers["inbox.*"](Message(self.questions.pop(0), b"", block))
 
     def listen(self) -> None:
-        self.handlers[subjects.listener("app", "work")](Message("tap", b"", b"", "listener"))
+        self.handlers[subjects.listener("app", "work")](Message("tap", b"", b"", "_INBOX.listener"))
 
     @property
     def numbers(self) -> list[int]:
