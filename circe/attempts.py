@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+from circe.appetite import Appetite
 from circe.call import Call, Failure, Outcome
 from circe.flow import Job
 from circe.outputs import Output
@@ -44,13 +45,14 @@ class Attempts:
         self._runner = runner_for(call, self._take, slots, task.timeout_s)
         self._retries = Retries(task.retries)
         self._running = 0
+        self._appetite = Appetite()
         self._note_version = 0
         self.errors = 0
 
     @property
     def room(self) -> int:
         """How many jobs it is worth to hand over now."""
-        return self._runner.limit - self._running
+        return max(0, min(self._runner.limit - self._running, self._appetite.jobs(self._running)))
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Take jobs; an item that has ended too many processes does not run again."""
@@ -97,6 +99,7 @@ class Attempts:
             if isinstance(outputs, Failure):
                 self._failed(job, outputs)
             else:
+                self._appetite.gave(sum([len(output.payload) for output in outputs]))
                 done.append((job, outputs, busy_s))
         self._on_done(done)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from circe.appetite import UNSTORED_BYTES
 from circe.credit import WINDOW, Amount, ReceiverLedger
 from circe.join import Absent, Fired, Join, Late
 from circe.outbox import MAX_FRAME_PARTS, Outbox, SendFrame
@@ -40,6 +41,8 @@ class Job:
     headers: Mapping[str, str] | None
     sender: str | None
     """Whose credit it holds; None for what comes out of a join."""
+    result_bytes: int = 0
+    """Of what it gave to queues, until all of that is answered for."""
     unstored: int = 0
     """Results that their queue has yet to answer for; the job is reported after the last."""
     refusal: str = ""
@@ -104,6 +107,7 @@ class Flow:
         self._ledgers: dict[str, ReceiverLedger] = {}
         self._ready: deque[Job] = deque()
         self._open: dict[int, Job] = {}
+        self._unstored_bytes = 0
         self._reports: dict[str, list[tuple[int, int, int]]] = {}
         self._report_numbers: Counter[str] = Counter()
         self._controls: list[SendControl] = []
@@ -263,8 +267,8 @@ class Flow:
         return len(self._ready)
 
     def take(self, limit: int) -> list[Job]:
-        """The next jobs to run; none while blocked."""
-        if self._outbox.blocked:
+        """The next jobs to run; none while blocked, or while too much of what was given is not stored."""
+        if self._outbox.blocked or self._unstored_bytes >= UNSTORED_BYTES:
             return []
         return [self._ready.popleft() for _ in range(min(limit, len(self._ready)))]
 
@@ -289,6 +293,8 @@ class Flow:
             if found.child in self._stores and found.payload is not None
         ]
         job.unstored = len(results)
+        job.result_bytes = sum([len(result.payload) for result in results])
+        self._unstored_bytes += job.result_bytes
         if not results:
             self._finish(job)
         return results
@@ -316,6 +322,8 @@ class Flow:
 
     def _answered(self, job: Job) -> bool:
         job.unstored -= 1
+        if job.unstored == 0:
+            self._unstored_bytes -= job.result_bytes
         if job.unstored == 0 and not job.refusal:
             self._finish(job)
         return job.unstored == 0 and bool(job.refusal)

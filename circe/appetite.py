@@ -1,0 +1,28 @@
+"""How many jobs user code may have at work, by what they give: it has to fit also while nobody takes it. Pure."""
+
+from __future__ import annotations
+
+AT_WORK_BYTES = 16 << 20
+"""What the jobs at work may be about to give, all together."""
+UNSTORED_BYTES = 16 << 20
+"""With so many bytes of results not yet stored, nothing new begins."""
+FIRST_BYTES = 2 << 20
+"""Expected of a job while nothing is known."""
+FORGETTING = 0.98
+"""Per job: what was large once need not be so for ever."""
+
+
+class Appetite:
+    """Of one worker. It expects of every job the most that one has given of late."""
+
+    def __init__(self) -> None:
+        self._expected_bytes = float(FIRST_BYTES)
+
+    def gave(self, size_bytes: int) -> None:
+        """A job is done, with outputs of so many bytes."""
+        self._expected_bytes = max(size_bytes, self._expected_bytes * FORGETTING)
+
+    def jobs(self, at_work: int) -> int:
+        """How many more may begin; one when nothing is at work, however large."""
+        fitting = int(AT_WORK_BYTES / max(self._expected_bytes, 1.0))
+        return max(fitting, 1) - at_work
