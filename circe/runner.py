@@ -54,6 +54,7 @@ class ThreadRunner:
         self._jobs: SimpleQueue[Sequence[Job] | None] = SimpleQueue()
         self._outcomes: deque[Outcome] = deque()
         self._woken = False
+        self._is_closed = False
         slots.begin(1)
         self._thread = threading.Thread(target=self._work, name="user-code", daemon=True)
         self._thread.start()
@@ -68,6 +69,8 @@ class ThreadRunner:
         try:
             while (jobs := self._jobs.get()) is not None:
                 for job in jobs:
+                    if self._is_closed:
+                        return
                     self._outcomes.append(self._run(job))
                     if not self._woken:
                         self._woken = True
@@ -96,11 +99,12 @@ class ThreadRunner:
         outcomes: list[Outcome] = []
         while self._outcomes:
             outcomes.append(self._outcomes.popleft())
-        if outcomes:
+        if outcomes and not self._is_closed:
             self._on_outcomes(outcomes)
 
     async def close(self) -> None:
-        """The thread ends after what it has in work; a hung one ends with the process."""
+        """The thread ends after the item in work, which nobody hears of any more; a hung one ends with the process."""
+        self._is_closed = True
         self._jobs.put(None)
 
 

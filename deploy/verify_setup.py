@@ -13,7 +13,7 @@ from deploy.verify_load import Payload
 from deploy.verify_plan import Kind
 from deploy.verify_queues import with_queues
 from runtime import bundle
-from runtime.app import Limits
+from runtime.app import App
 from runtime.errors import UsageError
 
 MOST_PAYLOADS = 64
@@ -72,8 +72,13 @@ def _plan(options: VerifyOptions, folder: Path) -> VerifyPlan:
     nodes = local_nodes(options.nodes or ("2" if not app.node_map else None), app)
     check_fits(app, [node.name for node in nodes])
     # Small enough to be filled in seconds, large enough for what a reader leaves there for a while.
-    kept_bytes = int(options.items_per_s * len(app.graph.results) * KEPT_S * ITEM_BYTES)
-    limits = replace(app.limits, ingress_bytes=512 << 10, egress_bytes=(2 << 20) + kept_bytes * 2)
+    kept_bytes = int(options.items_per_s * KEPT_S * ITEM_BYTES)
+    limits = replace(
+        app.limits,
+        ingress_bytes=512 << 10,
+        egress_bytes=(2 << 20) + kept_bytes * 2 * len(app.graph.results),
+        queue_bytes=(2 << 20) + kept_bytes * 2,
+    )
     app = replace(app, limits=limits, digest="")
     packed = bundle.pack(folder, app)
     names = {kind.name for kind in options.kinds}
@@ -82,12 +87,14 @@ def _plan(options: VerifyOptions, folder: Path) -> VerifyPlan:
         prepared=Prepared(app=app.with_digest(packed.digest), bundle=packed),
         nodes=nodes,
         payloads=_payloads(options, prepared),
-        max_store_bytes=_total_bytes(limits) + SPARE_BYTES if "disk-full" in names else None,
+        max_store_bytes=_total_bytes(app) + SPARE_BYTES if "disk-full" in names else None,
     )
 
 
-def _total_bytes(limits: Limits) -> int:
-    return limits.ingress_bytes + limits.egress_bytes + limits.dead_bytes
+def _total_bytes(app: App) -> int:
+    limits = app.limits
+    queues_bytes = len(app.graph.queues) * limits.queue_bytes
+    return limits.ingress_bytes + limits.egress_bytes + limits.dead_bytes + queues_bytes
 
 
 def _payloads(options: VerifyOptions, prepared: Prepared) -> list[Payload]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from types import ModuleType
@@ -271,4 +272,24 @@ async def test_closing_ends_what_is_in_work(gates: Gates) -> None:
     await turns()
     await runner.close()
     assert slots.calls() == []
+    assert outcomes.found == {}
+
+
+async def test_closing_begins_nothing_more_on_the_thread_and_tells_nobody_of_what_is_in_work() -> None:
+    inside, may_leave, begun, outcomes = threading.Event(), threading.Event(), [], Outcomes()
+
+    def process(item: int, ctx: Context) -> int:
+        begun.append(item)
+        inside.set()
+        may_leave.wait()
+        return item
+
+    runner = ThreadRunner(call(process), outcomes.take, shared())
+    runner.submit([job(1), job(2)])
+    await asyncio.to_thread(inside.wait)
+    await runner.close()
+    may_leave.set()
+    await asyncio.to_thread(runner._thread.join)
+    await turns()
+    assert begun == [1]
     assert outcomes.found == {}
