@@ -123,19 +123,24 @@ class Placement:
         if best == math.inf:
             return None
         # Nothing can finish before its inputs and its own seconds: only these nodes can still win, in a gap or not.
-        nodes = (floor <= best * (1 + TIE_RATIO)).nonzero()[0].tolist()
-        finals = []
-        for node in nodes:
+        nodes = (floor <= best * (1 + TIE_RATIO)).nonzero()[0]
+        if len(nodes) == 1:
+            return int(nodes[0])
+        limit = math.inf
+        finals: list[tuple[float, int]] = []
+        for least, node in sorted(zip(floor[nodes].tolist(), nodes.tolist(), strict=True)):
+            if least > limit:
+                break
             final = float(score[node])
             ready_here_s = float(ready_s[node])
             if ready_here_s < self._tail_s[node]:
                 duration_s = float(compute_s[node])
                 start_s, _ = self._timelines[node].earliest(ready_here_s, duration_s)
                 final = start_s + duration_s if bias_s is None else start_s + duration_s + float(bias_s[node])
-            finals.append(final)
-        limit = min(finals) * (1 + TIE_RATIO)
-        ties = [node for node, final in zip(nodes, finals, strict=True) if final <= limit]
-        return ties[0] if len(ties) == 1 else self._least_loaded(ties)
+            finals.append((final, node))
+            limit = min(limit, final * (1 + TIE_RATIO))
+        ties = [node for final, node in finals if final <= limit]
+        return ties[0] if len(ties) == 1 else self._least_loaded(sorted(ties))
 
     def _least_loaded(self, nodes: Sequence[int]) -> int:
         """Of nodes that are equally good, the one with the least work so far, then the first declared."""

@@ -26,6 +26,8 @@ class Timeline:
 
     def tail_s(self) -> float:
         """From here on at least one slot is free for ever."""
+        if len(self._finishes) == 1:
+            return self._finishes[0][-1] if self._finishes[0] else 0.0
         return min(finishes[-1] if finishes else 0.0 for finishes in self._finishes)
 
     def earliest(self, ready_s: float, duration_s: float) -> tuple[float, int]:
@@ -33,6 +35,8 @@ class Timeline:
 
         Of the slots that can start then, the one that was used last: the others keep their longer gaps.
         """
+        if len(self._starts) == 1:
+            return _first_gap(self._starts[0], self._finishes[0], ready_s, duration_s)[0], 0
         best_start, best_slot, best_idle_from = math.inf, -1, -1.0
         for slot, finishes in enumerate(self._finishes):
             start, idle_from = _first_gap(self._starts[slot], finishes, ready_s, duration_s)
