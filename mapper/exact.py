@@ -55,7 +55,7 @@ class PeriodSearch:
         self._tasks: list[int] = []
         self._remaining_s: list[float] = []
         self.steps_left = 0
-        self._take(start)
+        self.start_from(start)
 
     def improve(self, free: Collection[int], steps: int) -> bool:
         """Search all places of some tasks, the others staying where they are; whether that came to its end."""
@@ -70,14 +70,14 @@ class PeriodSearch:
             remaining_s.append(remaining_s[-1] + self._least_s[task])
         self._remaining_s = remaining_s[::-1]
         try:
-            self._run(0, self._period_s())
+            self._run(0, self.period_s())
         except OutOfSteps:
             return False
         finally:
             if self.best is before[0]:
                 self._assignment, (_, self._node_s, self._link_s) = list(self.best), before
             else:
-                self._take(self.best)  # counted anew: taking away and adding leaves rounding behind
+                self.start_from(self.best)  # counted anew: taking away and adding leaves rounding behind
         return True
 
     def busiest(self) -> list[int]:
@@ -95,7 +95,8 @@ class PeriodSearch:
 
     # ---- the loads of what is placed
 
-    def _take(self, assignment: Sequence[int]) -> None:
+    def start_from(self, assignment: Sequence[int]) -> None:
+        """Search around this mapping from here on; it is the best until there is a better one."""
         self.best, self._assignment = tuple(assignment), list(assignment)
         self._node_s, self._link_s = [0.0] * self._count, [0.0] * self._count**2
         for task, node in enumerate(assignment):
@@ -104,7 +105,7 @@ class PeriodSearch:
                 if is_parent and assignment[other] != node:
                     place = assignment[other] * self._count + node
                     self._link_s[place] += flow_bytes * self._per_byte_s[place]
-        self._limit_s = self._period_s() * (1 - TIE_RATIO)
+        self._limit_s = self.period_s() * (1 - TIE_RATIO)
 
     def _take_away(self, task: int) -> None:
         node, self._assignment[task] = self._assignment[task], UNPLACED
@@ -115,7 +116,7 @@ class PeriodSearch:
                 place = there * self._count + node if is_parent else node * self._count + there
                 self._link_s[place] -= flow_bytes * self._per_byte_s[place]
 
-    def _period_s(self) -> float:
+    def period_s(self) -> float:
         """Of what is placed."""
         workers = (row[node] for row, node in zip(self._worker_s, self._assignment, strict=True) if node != UNPLACED)
         period_s: float = max(workers, default=0.0)

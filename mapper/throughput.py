@@ -24,7 +24,7 @@ from mapper.schedule import evaluate
 from mapper.search import LocalSearch, canonical_order
 
 MOVES_PER_TASK = 40
-FEWEST_MOVES, MOST_MOVES = 2_500, 9_000
+FEWEST_PLACES, MOST_MOVES = 24_000, 9_000
 SWEEPS_AT_LEAST = 10
 DESCENTS = 2
 """Local search goes down from the best starts only: what is left of the budget does more good afterwards."""
@@ -53,9 +53,10 @@ def solve(problem: Problem, asked: Asked) -> Plan:
 
 
 def default_moves(problem: Problem) -> int:
-    """A move is a task tried on all nodes."""
+    """A move is a task tried on all nodes: where there are few, more of them cost the same."""
     count = len(problem.tasks)
-    return max(FEWEST_MOVES, min(MOST_MOVES, MOVES_PER_TASK * count), SWEEPS_AT_LEAST * count)
+    fewest = min(MOST_MOVES, FEWEST_PLACES // len(problem.nodes))
+    return max(fewest, min(MOST_MOVES, MOVES_PER_TASK * count), SWEEPS_AT_LEAST * count)
 
 
 def best(problem: Problem, asked: Asked) -> Found:
