@@ -27,6 +27,7 @@ from agents.presence import Presence
 from agents.probe import LinkProfiler
 from agents.profile_run import BUDGET_S, DEADLINE_S, ProfileRun
 from agents.resources import Resources
+from agents.scratch import for_workers
 from runtime import bus, credentials
 from runtime.bus import Bus
 from runtime.errors import UsageError
@@ -91,7 +92,8 @@ async def run_agent(service: Service, options: AgentOptions) -> None:
         resources = Resources(options.quota_cores)
         connection = await stack.enter_async_context(_connection(options))
         await claim(connection, options.node, options.incarnation)
-        parts = _assemble(options, connection, resources, cgroup)
+        scratch = stack.enter_context(for_workers(options.cache))
+        parts = _assemble(options, connection, resources, cgroup, scratch)
         await parts.links.answer()
         await parts.placing.answer()
         await parts.records.recall(resources.cores)
@@ -116,7 +118,9 @@ def _connection(options: AgentOptions) -> contextlib.AbstractAsyncContextManager
     return bus.connect(options.url, name=f"agent {options.node}", credentials=credentials.given())
 
 
-def _assemble(options: AgentOptions, connection: Bus, resources: Resources, cgroup: Cgroup | None) -> _Parts:
+def _assemble(
+    options: AgentOptions, connection: Bus, resources: Resources, cgroup: Cgroup | None, scratch: Path
+) -> _Parts:
     bundles = Bundles(connection, options.cache)
     how = ProfileRun(
         node=options.node,
@@ -133,6 +137,7 @@ def _assemble(options: AgentOptions, connection: Bus, resources: Resources, cgro
         options.url,
         bundles,
         new_id=options.new_id,
+        scratch=scratch,
         cgroup=cgroup,
         grace_s=options.grace_s,
     )

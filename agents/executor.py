@@ -10,6 +10,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 
 from agents.bundles import Bundles
 from agents.cgroups import Cgroup
@@ -37,12 +38,15 @@ class Executor:
         bundles: Bundles,
         *,
         new_id: Callable[[], str],
+        scratch: Path,
         cgroup: Cgroup | None = None,
         grace_s: float = GRACE_S,
         command: tuple[str, ...] = (sys.executable, "-P", "-m", "circe", "worker"),
     ) -> None:
         """`new_id` gives eight hexadecimal digits that were never given before."""
-        self._means = Means(bus=bus, url=url, bundles=bundles, cgroup=cgroup, command=command, echo=Echo().say)
+        self._means = Means(
+            bus=bus, url=url, bundles=bundles, cgroup=cgroup, command=command, echo=Echo().say, scratch=scratch
+        )
         self._new_id = new_id
         self._grace_s = grace_s
         self._clock = asyncio.get_running_loop().time

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from agents import codepath
 from agents.bundles import Bundles
@@ -35,6 +37,8 @@ class Means:
     cgroup: Cgroup | None
     command: tuple[str, ...]
     echo: Callable[[str], None]
+    scratch: Path
+    """Where workers may keep large items as files, a folder each."""
 
 
 class Life:
@@ -51,6 +55,7 @@ class Life:
         self.message = "it was stopped before it had started"
         self._means = means
         self._ledger = ledger
+        self._scratch = means.scratch / incarnation
         self._guard: Guard | None = None
 
     def running(self) -> Running:
@@ -80,6 +85,8 @@ class Life:
         finally:
             if self._guard is not None:
                 self._guard.close()
+            # One that was killed leaves its files.
+            await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
 
     def tell(self) -> None:
         """Let the process know what the ledger holds now."""
@@ -110,6 +117,7 @@ class Life:
             "incarnation": self.incarnation,
             "bundle": str(self._means.bundles.cache),
             "digest": wanted.digest,
+            "scratch": str(self._scratch),
             "epoch": str(wanted.epoch),
             "slots": str(guard.descriptor),
         }

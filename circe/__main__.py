@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,6 +47,7 @@ async def _worker(service: Service, bus: Bus, options: argparse.Namespace) -> No
             incarnation=options.incarnation,
             cache=options.bundle,
             digest=options.digest,
+            scratch=options.scratch or Path(tempfile.gettempdir()) / f"jupiter-{options.incarnation}",
             epoch=options.epoch,
             slots=options.slots,
         ),
@@ -86,6 +88,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.add_argument("--task", required=True)
         parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="the cache that holds the bundle")
         parser.add_argument("--digest", required=True)
+        parser.add_argument("--scratch", type=Path, metavar="DIR", help="where large items may lie as files")
         parser.add_argument("--epoch", type=int, default=0)
         parser.add_argument("--slots", type=int, help="descriptor of memory shared with the parent")
     options = parser.parse_args(given)

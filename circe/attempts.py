@@ -10,18 +10,21 @@ import logging
 from collections.abc import Callable, Sequence
 
 from circe.appetite import Appetite
-from circe.call import Call, Failure, Outcome
+from circe.call import Call, Failure
+from circe.carrying import Carried, Carrying
 from circe.flow import Job
+from circe.objects import TaskObjects
 from circe.outputs import Output
 from circe.retries import Retries, Retry
 from circe.runner import runner_for
 from runtime.charges import decode_charges
 from runtime.graph import Task
+from runtime.reference import Payload
 from runtime.slot import Slots
 
 logger = logging.getLogger(__name__)
 
-Done = tuple[Job, list[Output], float]
+Done = tuple[Job, list[Output[Payload]], float]
 """A job, what came out of it, and the seconds it took."""
 
 
@@ -33,6 +36,7 @@ class Attempts:
         call: Call,
         task: Task,
         slots: Slots,
+        objects: TaskObjects,
         *,
         on_done: Callable[[list[Done]], None],
         on_given_up: Callable[[Job, Failure, int], None],
@@ -42,7 +46,7 @@ class Attempts:
         self._on_done = on_done
         self._on_given_up = on_given_up
         self._loop = asyncio.get_running_loop()
-        self._runner = runner_for(call, self._take, slots, task.timeout_s)
+        self._runner = Carrying(lambda take: runner_for(call, take, slots, task.timeout_s), self._take, call, objects)
         self._retries = Retries(task.retries)
         self._running = 0
         self._appetite = Appetite()
@@ -52,7 +56,8 @@ class Attempts:
     @property
     def room(self) -> int:
         """How many jobs it is worth to hand over now."""
-        return max(0, min(self._runner.limit - self._running, self._appetite.jobs(self._running)))
+        at_work = self._running - self._runner.fetching
+        return max(0, min(self._runner.limit - at_work, self._appetite.jobs(at_work)))
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Take jobs; an item that has ended too many processes does not run again."""
@@ -92,7 +97,7 @@ class Attempts:
         except ValueError as error:
             logger.warning("refused a note: %s", error)
 
-    def _take(self, outcomes: list[Outcome]) -> None:
+    def _take(self, outcomes: list[Carried]) -> None:
         done: list[Done] = []
         for job, outputs, busy_s in outcomes:
             self._running -= 1
@@ -120,6 +125,7 @@ class Attempts:
 
     def _give_up(self, job: Job, failed: Failure, attempts: int) -> None:
         logger.warning("item %s is a dead letter after %d attempts: %s", job.item_id, attempts, failed.error)
+        self._runner.discard(job)
         self._on_given_up(job, failed, attempts)
 
     async def close(self) -> None:

@@ -21,6 +21,7 @@ from runtime.bus import Bus
 from runtime.bus_errors import BusClosed
 from runtime.errors import TransportError
 from runtime.hearing import Hearing
+from runtime.jetstream import bucket_stream
 from runtime.mapping import TaskMapping
 from runtime.message import Record
 from runtime.network import HOME
@@ -250,6 +251,7 @@ class Dispatcher:
         await self._bus.purge(subjects.STATUS_STREAM, subjects.status(name, "*", "*"))
         for stream in await self._bus.stream_names(subjects.everything(name)):
             await self._bus.delete_stream(stream)
+        await self._bus.delete_stream(bucket_stream(subjects.objects(name)))
         logger.info("removed %s", name)
 
 

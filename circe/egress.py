@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from circe import travel
 from circe.call import Failure
@@ -23,6 +23,7 @@ from runtime.bus import Bus
 from runtime.bus_errors import BusFault, WrongLastSequence
 from runtime.message import Outgoing, PubAck
 from runtime.network import HOME
+from runtime.reference import Reference
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,16 @@ ONCE = {"Nats-Expected-Last-Subject-Sequence": "0"}
 STORE_DEADLINE_S = 5.0
 FIRST_RETRY_S = 0.05
 LONGEST_RETRY_S = 1.0
+
+
+def store_subject(app: str, task: str, child: str, item_id: str) -> str:
+    """Where an output of `task` is stored for `child`: in the egress, or in a queue."""
+    return subjects.put(app, task, item_id) if child == HOME else subjects.queue(app, child, item_id)
+
+
+def store_stream(app: str, child: str) -> str:
+    """The stream of that."""
+    return subjects.egress_stream(app) if child == HOME else subjects.queue_stream(app, child)
 
 
 class Egress:
@@ -54,24 +65,20 @@ class Egress:
 
     def store(self, results: Sequence[Result]) -> None:
         """Store a batch in one write; `on_stored` is called for each in its own time."""
-        outgoing = [Outgoing(self._subject(result), result.payload, self._headers(result)) for result in results]
+        outgoing = [self._message(result) for result in results]
         for result, future in zip(results, self._bus.store_many(outgoing, STORE_DEADLINE_S), strict=True):
             future.add_done_callback(lambda done, result=result: self._answered(result, done))  # type: ignore[misc] # mypy cannot infer a lambda's default
 
-    def _subject(self, result: Result) -> str:
-        if result.child == HOME:
-            return subjects.put(self._app, self._task, result.item_id)
-        return subjects.queue(self._app, result.child, result.item_id)
-
-    def _stream(self, result: Result) -> str:
-        if result.child == HOME:
-            return subjects.egress_stream(self._app)
-        return subjects.queue_stream(self._app, result.child)
+    def _message(self, result: Result) -> Outgoing:
+        headers = {**(result.job.headers or {}), **ONCE, subjects.INPUT_HEADER: self._input(result)}
+        subject, payload = store_subject(self._app, self._task, result.child, result.item_id), result.payload
+        if isinstance(payload, Reference):
+            return Outgoing(subject, b"", headers | payload.headers())
+        return Outgoing(subject, payload, headers)
 
     @staticmethod
-    def _headers(result: Result) -> dict[str, str]:
-        own = {**ONCE, subjects.INPUT_HEADER: str(origin_of(result.job.root, result.job.headers))}
-        return {**result.job.headers, **own} if result.job.headers else own
+    def _input(result: Result) -> str:
+        return str(origin_of(result.job.root, result.job.headers))
 
     def _answered(self, result: Result, done: asyncio.Future[PubAck]) -> None:
         if done.cancelled():
@@ -89,11 +96,11 @@ class Egress:
 
     async def _settle(self, result: Result, error: BaseException | None) -> None:
         """Try until the result is stored, or another input's holds its id, or nobody waits for it any more."""
-        subject = self._subject(result)
+        message = self._message(result)
         wait_s = FIRST_RETRY_S
         while error is not None:
             if isinstance(error, WrongLastSequence):
-                is_same = await self._is_same(subject, result)
+                is_same = await self._is_same(message.subject, result)
                 if is_same:
                     break
                 if is_same is not None:
@@ -103,10 +110,10 @@ class Egress:
             wait_s = min(2 * wait_s, LONGEST_RETRY_S)
             if result.job.is_over:
                 break
-            error = await self._try(subject, result.payload, self._headers(result))
+            error = await self._try(message.subject, message.payload, message.headers)
         self._on_stored(result)
 
-    async def _try(self, subject: str, payload: bytes, headers: dict[str, str]) -> Exception | None:
+    async def _try(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> Exception | None:
         try:
             await self._bus.store(subject, payload, headers, STORE_DEADLINE_S)
         except Exception as error:
@@ -118,10 +125,10 @@ class Egress:
         if "~" not in result.item_id:
             return True  # the id holds the sequence itself
         try:
-            held = await self._bus.last_message(self._stream(result), subject)
+            held = await self._bus.last_message(store_stream(self._app, result.child), subject)
         except BusFault:
             return None
-        return held is None or held.headers.get(subjects.INPUT_HEADER) == self._headers(result)[subjects.INPUT_HEADER]
+        return held is None or held.headers.get(subjects.INPUT_HEADER) == self._input(result)
 
     def bury(self, job: Job, failed: Failure, attempts: int, node: str, then: Callable[[Job], None]) -> None:
         """Store a dead letter, however long it takes, then call `then`."""

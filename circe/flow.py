@@ -7,20 +7,24 @@ out what `poll` returns. Pure: no clock, no event loop; ids come from `draw`.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from circe.appetite import UNSTORED_BYTES
 from circe.credit import WINDOW, Amount, ReceiverLedger
 from circe.join import Absent, Fired, Join, Late
 from circe.outbox import MAX_FRAME_PARTS, Outbox, SendFrame
-from circe.outputs import FILTERED, NOT_CHOSEN, Addressed, Output, address
+from circe.outputs import FILTERED, NOT_CHOSEN, Addressed, Given, Output, address
 from circe.seen import Seen, forget_strangers
 from runtime.graph import TaskGraph
 from runtime.item import Control, Frame, Part, Report
 from runtime.network import HOME
 from runtime.records import EdgeRecord, Held
+from runtime.reference import Payload
+
+T = TypeVar("T")
 
 DEAD = "dead letter"
 REASONS = frozenset({FILTERED, NOT_CHOSEN, DEAD})
@@ -36,7 +40,7 @@ class Job:
     attempt: int
     item_id: str
     xor: int
-    inputs: bytes | dict[str, bytes]
+    inputs: Payload | dict[str, Payload]
     """The payload, or the payloads by parent where parts met."""
     headers: Mapping[str, str] | None
     sender: str | None
@@ -52,6 +56,12 @@ class Job:
     is_over: bool = False
     """Its input has ended, or may have under another head: its results must not be stored, for those of a later
     attempt may have been read and be gone."""
+    opened: Given | dict[str, Given] | None = None
+    """The inputs with files in place of references, once they were fetched."""
+    folder: Path | None = None
+    """Where these files lie."""
+    scratch: Path | None = None
+    """Where files that user code gave lie, until they were taken."""
 
 
 class Result(NamedTuple):
@@ -59,7 +69,7 @@ class Result(NamedTuple):
 
     job: Job
     item_id: str
-    payload: bytes
+    payload: Payload
     child: str = HOME
     """`home`, or the child with a queue of its own."""
 
@@ -278,7 +288,7 @@ class Flow:
             self._let_go(job)
         return job.is_over
 
-    def done(self, job: Job, outputs: Sequence[Output]) -> list[Result]:
+    def done(self, job: Job, outputs: Sequence[Output[Payload]]) -> list[Result]:
         """User code returned: what to store before the job counts as done. Raises BranchError."""
         if not self.task.children:
             self.counts["sunk"] += len(outputs)
@@ -287,17 +297,22 @@ class Flow:
             self.counts["filtered"] += 1
         addressed = address(job.item_id, outputs, self.task.children, one_to_one=self._one_to_one)
         self._send_on(job, addressed)
-        results = [
-            Result(job, self._id_in(found.child, found.item_id), found.payload, found.child)
-            for found in addressed
-            if found.child in self._stores and found.payload is not None
-        ]
+        results = [Result(job, item_id, payload, child) for child, item_id, payload in self._stored(addressed)]
         job.unstored = len(results)
         job.result_bytes = sum([len(result.payload) for result in results])
         self._unstored_bytes += job.result_bytes
         if not results:
             self._finish(job)
         return results
+
+    def stored_as(self, job: Job, outputs: Sequence[Output[T]]) -> Iterator[tuple[str, str, T]]:
+        """Child, id and payload of what `done` will want stored. Raises BranchError."""
+        return self._stored(address(job.item_id, outputs, self.task.children, one_to_one=self._one_to_one))
+
+    def _stored(self, addressed: Sequence[Addressed[T]]) -> Iterator[tuple[str, str, T]]:
+        for child, item_id, payload, _ in addressed:
+            if child in self._stores and payload is not None:
+                yield child, self._id_in(child, item_id), payload
 
     def _id_in(self, child: str, item_id: str) -> str:
         """Under which id a queue holds an output: in one of several writers the id tells which."""
@@ -328,7 +343,7 @@ class Flow:
             self._finish(job)
         return job.unstored == 0 and bool(job.refusal)
 
-    def _send_on(self, job: Job, addressed: list[Addressed]) -> None:
+    def _send_on(self, job: Job, addressed: list[Addressed[Payload]]) -> None:
         """Queue the parts for the children; their ids enter the job's XOR."""
         job.is_sent = True
         sent, xor = 0, job.xor

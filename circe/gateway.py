@@ -9,8 +9,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Coroutine
+from typing import Any
 
+from circe.admission import SHARE
 from circe.burial import bury_input
+from circe.entering import referred, travels
 from circe.fencing import Fencing
 from circe.head import Head, Input
 from circe.layout import RUN_KEY
@@ -18,13 +22,16 @@ from circe.pulse import BEAT_S, Pulse
 from circe.purging import purge_for_ever
 from circe.reading import Queue, Reader
 from circe.replay import identify
-from circe.travel import header_fault, size_fault
+from circe.sweeping import sweep_for_ever
+from circe.travel import header_fault
 from runtime import codec, frames, subjects
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.message import Delivery, Message, Record
 from runtime.network import HOME
+from runtime.object_files import ObjectError
 from runtime.records import READY, Beat, EdgeRecord
+from runtime.reference import OBJECT_HEADER
 from runtime.refusals import refuse, refused
 from runtime.service import Service
 from runtime.taking import taking
@@ -40,6 +47,8 @@ class AppGateway:
         self._run = ""
         self._queues: tuple[str, ...] = ()
         self._background: set[asyncio.Task[None]] = set()
+        self._entering: dict[int, str] = {}
+        """Inputs with objects that the head does not have yet, and what acknowledges them."""
         self._pulse = Pulse(time.monotonic())
         self._prefix = subjects.ingress(app.name) + "."
         self.head = Head(
@@ -47,6 +56,7 @@ class AppGateway:
             lambda: random.getrandbits(64),
             max_items=app.limits.in_flight_items,
             max_bytes=app.limits.in_flight_bytes,
+            max_object_bytes=int(SHARE * app.limits.objects_bytes),
         )
         ingress = Queue(subjects.ingress_stream(app.name), subjects.INGRESS_CONSUMER, self._read)
         self.reader = Reader(bus, app.name, self.head, ingress, self._pulse.add)
@@ -66,6 +76,7 @@ class AppGateway:
             try:
                 group.create_task(self.reader.read_for_ever(), name=f"read {name}")
                 group.create_task(purge_for_ever(self._bus, self._app, self._queues_to_purge), name=f"purge {name}")
+                group.create_task(sweep_for_ever(self._bus, name, self.head), name=f"sweep {name}")
                 await self._beat_for_ever()
             finally:
                 await credit.unsubscribe()
@@ -105,20 +116,41 @@ class AppGateway:
         task = delivery.subject[len(self._prefix) :] or None
         item = Input(sequence, item_id, delivery.payload, headers, task, delivery.reply, time.monotonic())
         if reason := self._unfit(item):
-            burying = asyncio.create_task(self._bury(item, reason), name=f"bury {item.item_id}")
-            self._background.add(burying)
-            burying.add_done_callback(self._background.discard)
+            self._later(self._bury(item, reason), f"bury {item.item_id}")
             return None
-        return item
+        name = delivery.headers.get(OBJECT_HEADER)
+        if name is None and travels(item, self._bus.link.max_payload_bytes):
+            return item
+        is_under_way = sequence in self._entering
+        self._entering[sequence] = item.token
+        if not is_under_way:
+            self._later(self._enter(item, name), f"enter {item.item_id}")
+        return None
+
+    async def _enter(self, item: Input, name: str | None) -> None:
+        """Its payload is in the object store, or goes there first."""
+        try:
+            entered = await referred(self._bus, self._app.name, item, name)
+        except ObjectError as error:
+            await self._bury(item, str(error))
+        else:
+            if self.head.live:  # else it is the next head's
+                self.head.take(entered._replace(token=self._entering[item.sequence]))
+                self.reader.turn_soon()
+        finally:
+            del self._entering[item.sequence]
+
+    def _later(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def _unfit(self, item: Input) -> str:
         """Why an input cannot enter the graph; empty when it can."""
         if not self.head.takes(item.task):
             ingress = subjects.ingress(self._app.name)
             return f"no entry task is called {item.task}: publish to {ingress}, or to .<entry task>"
-        return header_fault(item.headers) or size_fault(
-            "the input", len(item.payload), self._bus.link.max_payload_bytes
-        )
+        return header_fault(item.headers)
 
     async def _bury(self, item: Input, reason: str) -> None:
         """An input that nobody can take becomes a dead letter."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from circe.admission import Admission
 from circe.credit import WINDOW, Amount
 from circe.flow import SendControl
 from circe.letters import Origin
@@ -20,6 +21,7 @@ from circe.window import Window
 from runtime.item import Control, Report
 from runtime.network import HOME
 from runtime.records import Beat, EdgeRecord
+from runtime.reference import Payload, Reference
 
 
 class Input(NamedTuple):
@@ -27,7 +29,7 @@ class Input(NamedTuple):
 
     sequence: int
     item_id: str
-    payload: bytes
+    payload: Payload
     headers: Mapping[str, str] | None
     task: str | None
     """The one entry task it is for; None for all of them."""
@@ -56,6 +58,7 @@ class Head:
         *,
         max_items: int,
         max_bytes: int,
+        max_object_bytes: int = 1 << 30,
         window: Amount = WINDOW,
         frame_parts: int = MAX_FRAME_PARTS,
     ) -> None:
@@ -70,6 +73,7 @@ class Head:
         self._in_flight = Window(max_items)
         self._max_bytes = max_bytes
         self._inputs: dict[int, Input] = {}
+        self._admission: Admission[Input] = Admission(max_object_bytes)
         self._bytes = 0
         self._live = False
         self._controls: list[SendControl] = []
@@ -99,7 +103,7 @@ class Head:
         """How many more inputs it takes now."""
         if not self._live or self._outbox.blocked or self._bytes >= self._max_bytes:
             return 0
-        return max(0, self._in_flight.size - len(self._lineage))
+        return max(0, self._in_flight.size - len(self._lineage) - len(self._admission))
 
     def follow(self, edges: EdgeRecord) -> None:
         """A newer edge record."""
@@ -113,7 +117,8 @@ class Head:
     def surrender(self) -> list[str]:
         """Give up what is in flight, because the queue is another head's now; the tokens of what is to come again."""
         self._outbox.clear()
-        inputs = [self._inputs.pop(sequence) for sequence in self._lineage.abandon()]
+        waiting = [item.sequence for item in self._admission.clear()]
+        inputs = [self._inputs.pop(sequence) for sequence in (*self._lineage.abandon(), *waiting)]
         self._bytes -= sum(len(item.payload) for item in inputs)
         return [item.token for item in inputs]
 
@@ -126,7 +131,20 @@ class Head:
         self._inputs[item.sequence] = item
         self._bytes += len(item.payload)
         self.counts["in"] += 1
+        if not isinstance(item.payload, Reference) or self._admission.admit(item, item.payload.size_bytes):
+            self._start(item)
+
+    def _start(self, item: Input) -> None:
         self._send(self._lineage.start(item.sequence, item.item_id, self._addressed(item), item.headers))
+
+    def has(self, sequence: int) -> bool:
+        """Whether this input was taken and has not ended."""
+        return sequence in self._inputs
+
+    @property
+    def taken(self) -> int:
+        """How many such inputs there are."""
+        return len(self._inputs)
 
     def takes(self, task: str | None) -> bool:
         """Whether inputs may be addressed to that task; None is all entry tasks, if there are any."""
@@ -180,15 +198,18 @@ class Head:
 
     def poll(self, now_s: float) -> list[SendFrame | SendControl | Acknowledge]:
         """Frames that may leave now, word to workers, and what has ended."""
-        instructions: list[SendFrame | SendControl | Acknowledge] = [*self._outbox.flush(), *self._controls]
-        self._controls = []
-        if self._ended:
-            instructions.append(self._acknowledge(self._ended, now_s))
-            self._ended = []
+        # First what has ended: an input that waited for it may leave at once.
+        ended = [self._acknowledge(self._ended, now_s)] if self._ended else []
+        instructions: list[SendFrame | SendControl | Acknowledge] = [*self._outbox.flush(), *self._controls, *ended]
+        self._controls, self._ended = [], []
         return instructions
 
     def _acknowledge(self, ended: list[int], now_s: float) -> Acknowledge:
         inputs = [self._inputs.pop(sequence) for sequence in ended]
+        for item in inputs:
+            if isinstance(item.payload, Reference):
+                for waited in self._admission.ended(item.payload.size_bytes):
+                    self._start(waited)
         self._bytes -= sum(len(item.payload) for item in inputs)
         self.counts["ended"] += len(ended)
         latencies_s = [now_s - item.taken_s for item in inputs]

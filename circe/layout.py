@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runtime import subjects
 from runtime.app import App
+from runtime.jetstream import bucket_stream, chunk_subject, meta_subject
 from runtime.streams import ConsumerSpec, StreamSpec
 
 ACK_WAIT_S = 3600.0
@@ -39,7 +40,7 @@ def system_streams() -> tuple[StreamSpec, ...]:
 
 
 def app_streams(app: App, run: str) -> tuple[StreamSpec, ...]:
-    """Ingress, egress, dead letters, inner queues; `run` names an ingress created now (an older one keeps its own)."""
+    """Everything of one application; `run` names an ingress that is created now (an older one keeps its own)."""
     name = app.name
     ingress = StreamSpec(
         name=subjects.ingress_stream(name),
@@ -65,7 +66,12 @@ def app_streams(app: App, run: str) -> tuple[StreamSpec, ...]:
         discard="new",
         duplicate_window_s=LETTER_WINDOW_S,
     )
-    return ingress, egress, dead, *(_queue(app, task) for task in app.graph.queues)
+    # Without a bound of its own: the server would set that much of its disk aside. Writers heed the application's.
+    bucket = subjects.objects(name)
+    objects = StreamSpec(
+        name=bucket_stream(bucket), subjects=(chunk_subject(bucket, ">"), meta_subject(bucket, ">")), allow_rollup=True
+    )
+    return ingress, egress, dead, objects, *(_queue(app, task) for task in app.graph.queues)
 
 
 def _queue(app: App, task: str) -> StreamSpec:

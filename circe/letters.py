@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from runtime import subjects
 from runtime.network import HOME
+from runtime.reference import Payload, Reference
 
 
 class Origin(NamedTuple):
@@ -18,7 +19,7 @@ class Origin(NamedTuple):
     task: str | None
     """The entry task it was for; None for all of them."""
     headers: Mapping[str, str] | None
-    payload: bytes
+    payload: Payload
     queue: str = HOME
     """Where it entered: the ingress, or the queue of a task."""
 
@@ -27,7 +28,7 @@ def dead_letter(
     task: str,
     item_id: str,
     sequence: int,
-    inputs: bytes | Mapping[str, bytes],
+    inputs: Payload | Mapping[str, Payload],
     error: str,
     *,
     traceback: str = "",
@@ -69,7 +70,7 @@ def letter_headers(task: str, item_id: str, root: int, sequence: int) -> dict[st
     }
 
 
-def _root(origin: Origin, inputs: bytes | Mapping[str, bytes]) -> dict[str, Any]:
+def _root(origin: Origin, inputs: Payload | Mapping[str, Payload]) -> dict[str, Any]:
     root: dict[str, Any] = {"id": origin.item_id, "task": origin.task, "headers": dict(origin.headers or {})}
     if origin.queue != HOME:
         root["queue"] = origin.queue
@@ -83,7 +84,9 @@ def _encode(letter: dict[str, Any]) -> bytes:
     return json.dumps(letter, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
-def _readable(inputs: bytes | Mapping[str, bytes]) -> object:
+def _readable(inputs: Payload | Mapping[str, Payload]) -> object:
+    if isinstance(inputs, Reference):
+        return inputs.to_record()
     if isinstance(inputs, bytes):
         try:
             return {"text": inputs.decode()}

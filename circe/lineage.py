@@ -14,6 +14,7 @@ from typing import NamedTuple
 from circe.seen import Seen, forget_strangers
 from runtime.item import Part, Report
 from runtime.records import Beat
+from runtime.reference import Payload
 
 STALE_ROUNDS = 2
 """Beats in a row of every live worker that a root may go unlisted before it is sent again; doubled each time that
@@ -27,7 +28,7 @@ class Entry:
     """What a root sends to one entry task: a payload, or an absence with its reason."""
 
     task: str
-    payload: bytes | None
+    payload: Payload | None
     reason: str = ""
 
 

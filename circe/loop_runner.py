@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from circe.call import Call, Failure, Outcome, failure
 from circe.flow import Job
-from circe.outputs import Output
+from circe.outputs import Given, Output
 from circe.printing import ITEM
 from runtime.charges import took_too_long
 from runtime.slot import SLOTS, Slots
@@ -44,6 +44,7 @@ class LoopRunner:
         self._waiting: deque[Job] = deque()
         self._alone: deque[Job] = deque()
         self._is_alone = False
+        self._rests = False
         slots.begin(SLOTS)
 
     def submit(self, jobs: Sequence[Job]) -> None:
@@ -54,8 +55,17 @@ class LoopRunner:
         self._alone.append(job)
         self._begin()
 
+    def rest(self) -> None:
+        self._rests = True
+
+    def go_on(self) -> None:
+        self._rests = False
+        self._begin()
+
     def _begin(self) -> None:
         """Start what may start; while somebody is to run alone, nobody else does."""
+        if self._rests:
+            return
         if self._alone:
             if not self._running:
                 self._is_alone = True
@@ -86,7 +96,7 @@ class LoopRunner:
             self._free.append(slot)
         self._on_outcomes([Outcome(job, outputs, time.monotonic() - started_s)])
 
-    async def _within_time(self, job: Job, slot: int) -> list[Output] | Failure:
+    async def _within_time(self, job: Job, slot: int) -> list[Output[Given]] | Failure:
         """User code gets its time on the loop first; its parent ends what does not heed that."""
         work = marked(self._call.run_async(job), self._slots, slot)
         if self._timeout_s is None:

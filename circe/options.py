@@ -17,6 +17,8 @@ class WorkerOptions:
     incarnation: str
     cache: Path
     digest: str
+    scratch: Path
+    """Where files of items may lie; made when it is needed, and removed at the end."""
     epoch: int = 0
     slots: int | None = None
     """Descriptor of the memory shared with the parent, which then reads our standard output and error too."""

@@ -13,6 +13,7 @@ from runtime import subjects
 from runtime.bus import Bus
 from runtime.bus_errors import BusFault
 from runtime.message import Message, inbox_of
+from runtime.reference import Reference, from_headers
 
 ANSWER_S = 2.0
 HEADER_ROOM_BYTES = 1024
@@ -24,7 +25,7 @@ async def ask(bus: Bus, app: str, head: str, root: int) -> Origin | None:
     try:
         answer = await bus.request(subjects.origin(app, head), str(root).encode(), ANSWER_S)
         item_id, task, headers, queue = json.loads(answer.headers[ROOT_HEADER])
-        return Origin(item_id, task, headers, answer.payload, queue)
+        return Origin(item_id, task, headers, from_headers(answer.headers) or answer.payload, queue)
     except (BusFault, KeyError, ValueError, TypeError):
         return None
 
@@ -38,7 +39,10 @@ def answer(bus: Bus, message: Message, find: Callable[[int], Origin | None]) -> 
     payload = b""
     if found is not None:
         headers[ROOT_HEADER] = json.dumps([found.item_id, found.task, dict(found.headers or {}), found.queue])
-        payload = found.payload
+        if isinstance(found.payload, Reference):
+            headers |= found.payload.headers()
+        else:
+            payload = found.payload
     size_bytes = len(payload) + sum(len(value) for value in headers.values()) + HEADER_ROOM_BYTES
     if size_bytes > bus.link.max_payload_bytes:
         headers, payload = {}, b""  # it would not fit into a letter either

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
 from zlib import crc32
 
 from runtime.item import output_id
+
+Given = bytes | Path
+"""What user code gives: bytes, or a file that holds them."""
+T = TypeVar("T")
+"""What an output is at the moment: what user code gave, or a payload that can travel."""
 
 FILTERED = "filtered"
 NOT_CHOSEN = "not chosen"
 
 
-class Output(NamedTuple):
+class Output(NamedTuple, Generic[T]):
     """One encoded output of user code."""
 
-    payload: bytes
+    payload: T
     to: str | None = None
     """One child, or all of them."""
     returned: bool = True
     """A returned value keeps the item's id; yielded and emitted ones are counted per child."""
 
 
-class Addressed(NamedTuple):
+class Addressed(NamedTuple, Generic[T]):
     """What one child gets under one id; a payload of None is an absence."""
 
     child: str
     item_id: str
-    payload: bytes | None
+    payload: T | None
     reason: str = ""
 
 
@@ -47,7 +53,9 @@ class BranchError(Exception):
     """A second output where a later join needs at most one."""
 
 
-def address(item_id: str, outputs: Sequence[Output], children: Sequence[str], *, one_to_one: bool) -> list[Addressed]:
+def address(
+    item_id: str, outputs: Sequence[Output[T]], children: Sequence[str], *, one_to_one: bool
+) -> list[Addressed[T]]:
     """Give every output its child and id, and every child an answer under every id.
 
     `one_to_one` marks a task between a fork and its join: its one output keeps the item's id however it was
@@ -69,7 +77,7 @@ def address(item_id: str, outputs: Sequence[Output], children: Sequence[str], *,
     return addressed
 
 
-def heard_ids(item_id: str, outputs: Sequence[Output], children: Sequence[str], *, one_to_one: bool) -> list[str]:
+def heard_ids(item_id: str, outputs: Sequence[Output[T]], children: Sequence[str], *, one_to_one: bool) -> list[str]:
     """The id of every output, as its child knows it (the first child, of one that goes to all)."""
     to_all, to_child, ids = 0, Counter[str](), []
     for output in outputs:
@@ -85,8 +93,8 @@ def heard_ids(item_id: str, outputs: Sequence[Output], children: Sequence[str], 
     return ids
 
 
-def _ids(item_id: str, outputs: Sequence[Output], child: str, one_to_one: bool) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+def _ids(item_id: str, outputs: Sequence[Output[T]], child: str, one_to_one: bool) -> dict[str, T]:
+    found: dict[str, T] = {}
     count = 0
     for output in outputs:
         if output.to not in (None, child):

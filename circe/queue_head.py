@@ -6,12 +6,15 @@ import random
 import time
 from collections.abc import Callable
 
+from circe.admission import SHARE
 from circe.head import Head, Input
 from circe.reading import Queue, Reader
+from circe.replay import OF_THE_MESSAGE
 from runtime import subjects
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.message import Delivery
+from runtime.reference import from_headers
 
 
 def queue_reader(bus: Bus, app: App, task: str, incarnation: str, on_ended: Callable[[float], None]) -> Reader:
@@ -22,6 +25,7 @@ def queue_reader(bus: Bus, app: App, task: str, incarnation: str, on_ended: Call
         task,
         max_items=app.limits.in_flight_items,
         max_bytes=app.limits.in_flight_bytes,
+        max_object_bytes=int(SHARE * app.limits.objects_bytes),
     )
     prefix = len(subjects.queue(app.name, task, ""))
     stream = subjects.queue_stream(app.name, task)
@@ -32,6 +36,7 @@ def queue_reader(bus: Bus, app: App, task: str, incarnation: str, on_ended: Call
 def read_item(delivery: Delivery, task: str, prefix: int) -> Input:
     """The item that a worker above has stored, under the id that it has there."""
     sequence = delivery.stream_sequence
-    headers = {name: value for name, value in delivery.headers.items() if not name.startswith("Nats-")}
+    headers = {name: value for name, value in delivery.headers.items() if not name.startswith(OF_THE_MESSAGE)}
     headers[subjects.QUEUE_HEADER] = f"{task} {sequence}"
-    return Input(sequence, delivery.subject[prefix:], delivery.payload, headers, None, delivery.reply, time.monotonic())
+    payload = from_headers(delivery.headers) or delivery.payload
+    return Input(sequence, delivery.subject[prefix:], payload, headers, None, delivery.reply, time.monotonic())

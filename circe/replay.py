@@ -16,12 +16,16 @@ from functools import lru_cache
 from runtime import subjects
 from runtime.graph import TaskGraph
 from runtime.item import root_id
+from runtime.network import HOME
+from runtime.reference import OBJECT_HEADER
 
 MOST_OWED = 20
 """The header is copied with every part."""
 MOST_CHARS = 8192
 OWN = frozenset({subjects.INPUT_HEADER, subjects.QUEUE_HEADER})
 """Ours alone to write, below a queue."""
+OF_THE_MESSAGE = ("Nats-", OBJECT_HEADER)
+"""What headers begin with that tell of one message alone, and do not travel with what follows from it."""
 _ID = re.compile(r"[A-Za-z0-9_=~-]+(\.[A-Za-z0-9_=~-]+)*")
 _ID_CHARS = 1000
 
@@ -86,9 +90,14 @@ def identify(headers: Mapping[str, str], run: str, sequence: int) -> tuple[str, 
     if not headers:  # the usual case
         return root_id(run, sequence, None), None
     found = replayed(headers, run, sequence)
-    kept = {name: value for name, value in headers.items() if not name.startswith("Nats-") and name not in OWN}
+    kept = {name: value for name, value in headers.items() if not name.startswith(OF_THE_MESSAGE) and name not in OWN}
     item_id = root_id(run, sequence, headers.get(subjects.MESSAGE_ID_HEADER)) if found is None else found.item_id
     return item_id, kept or None
+
+
+def queue_of(headers: Mapping[str, str] | None) -> str:
+    """The queue whose item a part descends from."""
+    return headers.get(subjects.QUEUE_HEADER, "").rpartition(" ")[0] or HOME if headers else HOME
 
 
 def replay_of(headers: Mapping[str, str] | None) -> Replay | None:

@@ -38,6 +38,10 @@ class Runner(Protocol):
     def submit_alone(self, job: Job) -> None:
         """Run it while nothing else is in work."""
 
+    def rest(self) -> None:
+        """Begin no further job until `go_on`."""
+
+    def go_on(self) -> None: ...
     async def close(self) -> None: ...
 
 
@@ -55,6 +59,8 @@ class ThreadRunner:
         self._outcomes: deque[Outcome] = deque()
         self._woken = False
         self._is_closed = False
+        self._may_begin = threading.Event()
+        self._may_begin.set()
         slots.begin(1)
         self._thread = threading.Thread(target=self._work, name="user-code", daemon=True)
         self._thread.start()
@@ -69,6 +75,7 @@ class ThreadRunner:
         try:
             while (jobs := self._jobs.get()) is not None:
                 for job in jobs:
+                    self._may_begin.wait()
                     if self._is_closed:
                         return
                     self._outcomes.append(self._run(job))
@@ -102,9 +109,16 @@ class ThreadRunner:
         if outcomes and not self._is_closed:
             self._on_outcomes(outcomes)
 
+    def rest(self) -> None:
+        self._may_begin.clear()
+
+    def go_on(self) -> None:
+        self._may_begin.set()
+
     async def close(self) -> None:
         """The thread ends after the item in work, which nobody hears of any more; a hung one ends with the process."""
         self._is_closed = True
+        self._may_begin.set()
         self._jobs.put(None)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from runtime.item import Frame
+from runtime.reference import Payload, Reference
 
 logger = logging.getLogger(__name__)
 
@@ -129,19 +130,19 @@ class Spill:
         return kept
 
     def keep_frame(self, frame: Frame) -> Frame:
-        """The frame with handles for payloads."""
+        """The frame with handles for payloads; what is only referred to lies elsewhere already."""
         parts = [
-            part if part.payload is None else part._replace(payload=cast(bytes, self.keep(part.payload)))
+            part._replace(payload=cast(bytes, self.keep(part.payload))) if isinstance(part.payload, bytes) else part
             for part in frame.parts
         ]
         return frame._replace(parts=parts)
 
 
-def loaded(inputs: bytes | Mapping[str, bytes]) -> bytes | dict[str, bytes]:
+def loaded(inputs: Payload | Mapping[str, Payload]) -> Payload | dict[str, Payload]:
     """A job's inputs, with the payloads in place of their handles."""
-    if isinstance(inputs, bytes):
+    if not isinstance(inputs, Mapping):
         return inputs
-    return {parent: load(kept) for parent, kept in inputs.items()}
+    return {parent: kept if isinstance(kept, Reference) else load(kept) for parent, kept in inputs.items()}
 
 
 def load(kept: bytes | Kept) -> bytes:

@@ -19,6 +19,7 @@ from runtime import subjects
 from runtime.bus import Bus
 from runtime.graph import TaskGraph
 from runtime.message import INBOXES, Message
+from runtime.reference import Payload, Reference
 
 PROBE_S = 1.0
 ANSWER_S = 0.25
@@ -62,7 +63,7 @@ class Tap:
         await self._bus.add_handler(f"{self._inbox}.*", self._on_answer)
         await self._bus.subscribe(subjects.listener(self._app, self._task), self._on_listener)
 
-    def offer(self, job: Job, outputs: Sequence[Output]) -> None:
+    def offer(self, job: Job, outputs: Sequence[Output[Payload]]) -> None:
         """What a call gave, for those who want to see it."""
         first = self._number + 1
         self._number += len(outputs)
@@ -76,7 +77,10 @@ class Tap:
                 subjects.INPUT_HEADER: origin,
                 subjects.TAP_HEADER: self._mark(number),
             }
-            self._give(_Heard(output.payload, headers))
+            if isinstance(output.payload, Reference):
+                self._give(_Heard(b"", headers | output.payload.headers()))
+            else:
+                self._give(_Heard(output.payload, headers))
 
     def _mark(self, number: int) -> str:
         return f"{self._incarnation} {number}"

@@ -33,11 +33,3 @@ def header_fault(headers: Mapping[str, str] | None) -> str:
     if size > MOST_HEADER_BYTES:
         return f"the input has {size} bytes of headers; at most {MOST_HEADER_BYTES} travel with an item"
     return ""
-
-
-def size_fault(what: str, size_bytes: int, max_payload_bytes: int) -> str:
-    """Why a payload of this size cannot travel; empty when it can."""
-    most_bytes = limit_bytes(max_payload_bytes)
-    if size_bytes <= most_bytes:
-        return ""
-    return f"{what} has {size_bytes} bytes; at most {most_bytes} travel through this server"

@@ -11,11 +11,11 @@ import logging
 import random
 from collections.abc import Sequence
 
-from circe import travel
 from circe.attempts import Attempts, Done
 from circe.call import Call, Failure
 from circe.egress import Egress
 from circe.flow import Flow, Instruction, Job, Result, SendControl, SendReport
+from circe.objects import TaskObjects
 from circe.options import WorkerOptions
 from circe.outbox import SendFrame
 from circe.outputs import BranchError
@@ -76,8 +76,10 @@ class Worker:
         )
         self.tap = Tap(bus, app.name, app.graph, options.task, options.incarnation)
         own = codec.CODECS[app.codec]
-        call = Call(user_task, context, own, codec.CODECS[self._task.input_codec or app.codec], self._task.route)
-        self._attempts = Attempts(call, self._task, slots, on_done=self._take_done, on_given_up=self._bury)
+        entry = codec.CODECS[self._task.input_codec or app.codec]
+        call = Call(user_task, context, own, entry, self._task.route, app.limits.file_bytes)
+        objects = TaskObjects(bus, app, self.flow, options.scratch)
+        self._attempts = Attempts(call, self._task, slots, objects, on_done=self._take_done, on_given_up=self._bury)
         self._slots = slots
         self._lines = lines
         is_join = app.graph.is_join(options.task)
@@ -159,10 +161,6 @@ class Worker:
             self._pulse.add(busy_s)
             if self.flow.lets_go(job):
                 self._attempts.forget(job)
-                continue
-            size_bytes = max((len(output.payload) for output in outputs), default=0)
-            if fault := travel.size_fault("an output", size_bytes, self._bus.link.max_payload_bytes):
-                self._attempts.reject(job, fault)
                 continue
             try:
                 results += self.flow.done(job, outputs)

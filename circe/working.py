@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from mmap import mmap
@@ -65,7 +66,9 @@ async def _work(
 ) -> None:
     app = unpacked.app
     task = app.graph.tasks[options.task]
-    context = Context(app=app.name, task=task.name, node=options.node, children=task.children)
+    context = Context(
+        app=app.name, task=task.name, node=options.node, children=task.children, scratch_root=options.scratch
+    )
     try:
         user_task = load_task(app.name, task, unpacked.folder)
         await _set_up(user_task, context)
@@ -86,6 +89,7 @@ async def _work(
         await worker.close()
         if user_task.teardown is not None:
             await _tear_down(user_task, context)
+        await asyncio.to_thread(shutil.rmtree, options.scratch, ignore_errors=True)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from runtime.app import App
 from runtime.bundle import Bundle
 from runtime.bus import Bus
 from runtime.errors import JupiterError, UsageError
+from runtime.jetstream import bucket_stream
 from runtime.mapping import TaskMapping
 from runtime.network import HOME
 
@@ -239,6 +240,8 @@ async def forget_bundle(bus: Bus, digest: str) -> None:
 async def leftovers(bus: Bus, name: str) -> list[str]:
     """Streams and records of an application that are still there."""
     streams = await bus.stream_names(subjects.everything(name))
+    objects = bucket_stream(subjects.objects(name))
+    streams += [objects] if await bus.stream_state(objects) is not None else []
     control, profile = subjects.CONTROL_STREAM, subjects.PROFILE_STREAM
     records = [
         *await bus.snapshot(control, subjects.edges(name)),

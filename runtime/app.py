@@ -43,6 +43,10 @@ class Limits:
     dead_bytes: int = 256 * MEBI
     join_bytes: int = 64 * MEBI
     """What a worker of a join keeps in memory of the parts that wait there; the rest goes to its disk."""
+    objects_bytes: int = 8192 * MEBI
+    """Of payloads that are too big for messages."""
+    file_bytes: int = 8 * MEBI
+    """A larger payload of codec `bytes` is given to user code as a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

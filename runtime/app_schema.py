@@ -103,6 +103,8 @@ class LimitKeys(_Section):
     queue_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
     dead_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
     join_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
+    objects_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
+    file_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
 
 
 class TasksKeys(_Section):

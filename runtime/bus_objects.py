@@ -14,6 +14,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
+from runtime import object_layout
 from runtime.bus_errors import BusFault, StoreRefused, StreamFull
 from runtime.bus_records import Records
 from runtime.jetstream import bucket_stream, chunk_subject, meta_subject
@@ -61,16 +62,9 @@ class Objects(Records):
                 await self.purge(bucket_stream(bucket), chunk_subject(bucket, nuid))
                 if refused or attempt == ATTEMPTS - 1:
                     raise
-        meta = {
-            "name": name,
-            "bucket": bucket,
-            "nuid": nuid,
-            "size": len(payload),
-            "chunks": chunks,
-            "mtime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-            "digest": "SHA-256=" + base64.urlsafe_b64encode(digest.digest()).decode(),
-            "options": {"max_chunk_size": self._chunk_bytes()},
-        }
+        meta = object_layout.describe(
+            bucket, name, nuid, len(payload), chunks, self._chunk_bytes(), digest.digest(), now_text()
+        )
         await self._put_meta(bucket, name, meta)
         if before is not None:
             await self.purge(bucket_stream(bucket), chunk_subject(bucket, before["nuid"]))
@@ -135,7 +129,7 @@ class Objects(Records):
         return b"".join([message.payload for message in messages])
 
     async def _meta(self, bucket: str, name: str) -> dict[str, Any] | None:
-        message = await self.last_message(bucket_stream(bucket), _meta_subject(bucket, name))
+        message = await self.last_message(bucket_stream(bucket), object_layout.description(bucket, name))
         if message is None or not message.payload:
             return None
         meta: dict[str, Any] = json.loads(message.payload)
@@ -143,8 +137,9 @@ class Objects(Records):
 
     async def _put_meta(self, bucket: str, name: str, meta: dict[str, Any]) -> None:
         headers = {"Nats-Rollup": "sub"}
-        await self.store_until(_meta_subject(bucket, name), json.dumps(meta).encode(), headers)
+        await self.store_until(object_layout.description(bucket, name), json.dumps(meta).encode(), headers)
 
 
-def _meta_subject(bucket: str, name: str) -> str:
-    return meta_subject(bucket, base64.urlsafe_b64encode(name.encode()).decode())
+def now_text() -> str:
+    """As descriptions have it."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")

@@ -7,7 +7,9 @@ a late `emit` raises instead of vanishing.
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -30,7 +32,7 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 class Context:
     """Handed to `process`, `run`, `setup` and `teardown` as `ctx`."""
 
-    __slots__ = ("_sink", "app", "children", "headers", "item_id", "logger", "node", "task")
+    __slots__ = ("_scratch_root", "_sink", "app", "children", "folder", "headers", "item_id", "logger", "node", "task")
 
     def __init__(
         self,
@@ -41,7 +43,9 @@ class Context:
         children: tuple[str, ...] = (),
         logger: logging.Logger | None = None,
         sink: Sink | None = None,
+        scratch_root: Path | None = None,
     ) -> None:
+        """`scratch_root` is where scratch folders are made; without it, the system's temporary folder."""
         self.app = app
         self.task = task
         self.node = node
@@ -49,7 +53,10 @@ class Context:
         self.logger = logger or logging.getLogger(f"jupiter.{app}.{task}")
         self.item_id = ""
         self.headers = _NO_HEADERS
+        self.folder: Path | None = None
+        """The scratch folder, once user code has asked for it: whoever made the call removes it."""
         self._sink = sink
+        self._scratch_root = scratch_root
 
     def for_item(self, item_id: str, headers: Mapping[str, str] = _NO_HEADERS) -> Context:
         """The context of one call, on one item."""
@@ -62,8 +69,19 @@ class Context:
         each.logger = self.logger
         each.item_id = item_id
         each.headers = headers
+        each.folder = None
         each._sink = None
+        each._scratch_root = self._scratch_root
         return each
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for files of this call; it is gone when what they were returned or emitted for has been taken."""
+        if self.folder is None:
+            if self._scratch_root is not None:
+                self._scratch_root.mkdir(parents=True, exist_ok=True)
+            self.folder = Path(tempfile.mkdtemp(prefix="call-", dir=self._scratch_root)).resolve()
+        return self.folder
 
     def emit(self, value: Any, to: str | None = None) -> None:
         """Send `value` to the child `to`, or to all children. Order is kept; None is a value here too."""

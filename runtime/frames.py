@@ -14,6 +14,7 @@ from typing import Any
 import msgpack
 
 from runtime.item import Control, Frame, Part, Report
+from runtime.reference import Reference, from_row
 
 MAX_PARTS = 1 << 16
 MAX_ID_CHARS = 4096
@@ -52,8 +53,11 @@ def decode_frame(data: bytes) -> Frame:
     if not (_is_name(sender, source, head) and _is_count(*counts) and isinstance(rows, list)):
         raise ValueError("a frame with a header of the wrong types")
     try:
+        for row in rows:
+            if type(row[4]) is list:  # what a reference is on the wire
+                row[4] = from_row(row[4])
         parts = [Part(*row) for row in rows]
-    except TypeError as error:
+    except (TypeError, LookupError) as error:
         raise ValueError("a frame with a part of the wrong shape") from error
     for part in parts:
         _check_part(part)
@@ -130,7 +134,7 @@ def _check_part(part: Part) -> None:
         and mid >= 0
         and type(item_id) is str
         and len(item_id) <= MAX_ID_CHARS
-        and (payload is None or type(payload) is bytes)
+        and (payload is None or type(payload) is bytes or type(payload) is Reference)
         and type(reason) is str
         and len(reason) <= MAX_REASON_CHARS
         and (headers is None or (type(headers) is dict and _are_headers(headers)))

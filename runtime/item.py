@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from runtime import subjects
+from runtime.reference import Payload
 
 
 class Part(NamedTuple):
@@ -22,7 +23,7 @@ class Part(NamedTuple):
     mid: int
     """Random 64-bit id of this very message, the one that is XORed."""
     item_id: str
-    payload: bytes | None
+    payload: Payload | None
     """`None` is an absence: the branch answers that nothing will come."""
     reason: str = ""
     """Of an absence: `filtered`, `not chosen`, `dead letter`."""

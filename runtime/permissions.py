@@ -89,6 +89,12 @@ class Permissions:
         """The last message of these subjects alone."""
         self.calls(of_stream("INFO", stream), *[direct_get(stream, name) for name in names])
 
+    def stores_objects(self, bucket: str, stream: str) -> None:
+        """Objects into a bucket and out of it."""
+        self.says(chunk_subject(bucket), meta_subject(bucket))
+        self.reads(stream)
+        self.calls(of_stream("MSG.GET", stream), direct_get(stream, meta_subject(bucket)))
+
     def consumes(self, stream: str, consumer: str) -> None:
         """Messages of a consumer that is there."""
         for action in CONSUMING:
@@ -158,7 +164,8 @@ def _gateway(allowed: Permissions, _: str) -> None:
     allowed.says(subjects.dead("*", HOME), subjects.inbox_of_user("worker", "*.>"))
     allowed.consumes("*", subjects.INGRESS_CONSUMER)
     allowed.calls(of_consumer("INFO", "*", "*"))
-    allowed.calls(of_stream("INFO", "*"), of_stream("PURGE", "*"), direct_get("*"))
+    allowed.calls(of_stream("INFO", "*"), of_stream("PURGE", "*"), direct_get("*"), direct_get("*", ">"))
+    allowed.stores_objects("*", "*")  # of bundles too, but whoever reads one checks its digest
 
 
 def _worker(allowed: Permissions, app: str) -> None:
@@ -173,6 +180,9 @@ def _worker(allowed: Permissions, app: str) -> None:
     allowed.looks_up(subjects.egress_stream(app), results)
     allowed.hears(subjects.listener(app, "*"))
     allowed.says(subjects.inbox_of_user("operator", ">"))
+    objects = bucket_stream(subjects.objects(app))
+    allowed.stores_objects(subjects.objects(app), objects)
+    allowed.calls(of_stream("PURGE", objects), direct_get(objects, chunk_subject(subjects.objects(app))))
     _queues(allowed, app)
 
 
@@ -194,6 +204,7 @@ def _client(allowed: Permissions, app: str) -> None:
     allowed.reads(subjects.egress_stream(app))
     allowed.calls(of_stream("INFO", subjects.ingress_stream(app)))
     allowed.looks_up(CONTROL, subjects.app(app))
+    allowed.stores_objects(subjects.objects(app), bucket_stream(subjects.objects(app)))
 
 
 def _operator(allowed: Permissions, _: str) -> None:
@@ -210,7 +221,7 @@ def _operator(allowed: Permissions, _: str) -> None:
     allowed.hears(subjects.egress("*"), subjects.tap("*", "*"), subjects.log("*", "*"))
     allowed.says(subjects.listener("*", "*"))
     bundles = bucket_stream(subjects.BUNDLES)
-    allowed.says(chunk_subject(subjects.BUNDLES), meta_subject(subjects.BUNDLES))
+    allowed.stores_objects("*", "*")
     allowed.calls(of_stream("CREATE", bundles), of_stream("UPDATE", bundles), ACCOUNT)
     allowed.reads("*", ">")
     allowed.calls(of_stream("PURGE", "*"), of_stream("MSG.DELETE", "*"), of_consumer("INFO", "*", "*"), STREAM_NAMES)

@@ -188,3 +188,8 @@ def queue_consumer(app_name: str) -> str:
 def everything(app_name: str) -> str:
     """The subjects that belong to one application alone, and so do the streams that keep them."""
     return f"jupiter.{app_name}.>"
+
+
+def objects(app_name: str) -> str:
+    """The bucket of payloads that are too big for messages."""
+    return f"jupiter-{app_name}-objects"

@@ -22,7 +22,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "kind": ("ping",),
 }
 """What stands for an argument of that name."""
-NO_SUBJECTS = {"node_token", "node_name", "escape_id", "inbox_of_user", "everything"}
+NO_SUBJECTS = {"node_token", "node_name", "escape_id", "inbox_of_user", "everything", "objects"}
 
 
 def names() -> list[str]:

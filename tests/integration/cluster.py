@@ -200,13 +200,18 @@ def worker_processes(task: str, server: str) -> list[int]:
 
 @asynccontextmanager
 async def cluster(
-    nodes: Sequence[str] = ("home", "node1"), mapper: bool = False, secrecy: Secrecy | None = None
+    nodes: Sequence[str] = ("home", "node1"),
+    mapper: bool = False,
+    secrecy: Secrecy | None = None,
+    max_payload_bytes: int = 8 << 20,
 ) -> AsyncIterator[Cluster]:
     """Server, dispatcher, gateway, an agent per node, and the mapper if asked for."""
     secrecy = secrecy or Secrecy()
     async with AsyncExitStack() as stack:
         cache = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jupiter-test-")))
-        server = await stack.enter_async_context(EmbeddedServer(extra_config=secrecy.server_config))
+        server = await stack.enter_async_context(
+            EmbeddedServer(max_payload_bytes=max_payload_bytes, extra_config=secrecy.server_config)
+        )
         own = credentials.given(secrecy.environment("test"))
         bus = await stack.enter_async_context(connect(server.url, name="test", credentials=own))
         running = Cluster(server, bus, cache, secrecy)

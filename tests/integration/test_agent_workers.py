@@ -46,7 +46,15 @@ async def executor(
     """An executor whose workers run `code` instead of a worker."""
     ids = (f"{n:08x}" for n in itertools.count(1))
     command = (sys.executable, "-S", "-c", code)
-    made = Executor(bus, server.url, Bundles(bus, cache), new_id=lambda: next(ids), grace_s=grace_s, command=command)
+    made = Executor(
+        bus,
+        server.url,
+        Bundles(bus, cache),
+        new_id=lambda: next(ids),
+        scratch=cache / "scratch",
+        grace_s=grace_s,
+        command=command,
+    )
     running = asyncio.create_task(made.run())
     try:
         yield made

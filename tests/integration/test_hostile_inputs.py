@@ -18,7 +18,6 @@ pytestmark = [pytest.mark.timeout(60), pytest.mark.asyncio(loop_scope="module")]
 
 EXAMPLE = REPOSITORY / "app_specific_files" / "example"
 OTHERS = 50
-LARGEST = 8 << 20
 
 
 def block(*lines: bytes) -> bytes:
@@ -30,10 +29,11 @@ REFUSED = {
     "a carriage return in a header": (b"one two", block(b"A: b\rc"), "home", "holds a line break"),
     "more headers than travel": (b"one two", block(*(b"X-%d: a" % i for i in range(5000))), "home", "5000 headers"),
     "larger headers than travel": (b"one two", block(b"A: " + b"b" * 40_000), "home", "bytes of headers"),
-    "a larger payload than travels": (b"w " * (LARGEST // 2 - 100), b"", "home", "the input has"),
-    "outputs larger than travel": (b"w " * (LARGEST // 2 - 20_000), b"", "split", "an output has"),
+    "an object that is not there": (b"", block(b"Jupiter-Object: nothing"), "home", "names the object nothing"),
+    "an object with a long name": (b"", block(b"Jupiter-Object: " + b"a" * 9000), "home", "names the object aaa"),
 }
 TAKEN = {
+    "a reference that nobody wrote": block(b"Jupiter-Object-Size: 7", b"Jupiter-Object-SHA256: x"),
     "a header without a name": block(b": a"),
     "a header that is no text": block(b"A: \xff\xfe\x00"),
     "headers that mean something to the server": block(b"nats-expected-last-sequence: 7", b"Jupiter-Input: x"),

@@ -6,7 +6,7 @@ import pytest
 
 from circe.credit import WINDOW
 from circe.outbox import FRAME_BYTES, Outbox
-from circe.travel import MOST_HEADER_BYTES, MOST_HEADERS, ROOM_BYTES, header_fault, limit_bytes, size_fault
+from circe.travel import MOST_HEADER_BYTES, MOST_HEADERS, ROOM_BYTES, header_fault, limit_bytes
 from runtime.frames import encode_frame
 from runtime.item import Part
 from runtime.message import encode_headers
@@ -30,13 +30,6 @@ def test_usual_headers_travel(headers: dict[str, str] | None) -> None:
 )
 def test_headers_that_would_break_a_message_do_not(headers: dict[str, str], words: str) -> None:
     assert words in header_fault(headers)
-
-
-def test_a_payload_travels_up_to_the_limit() -> None:
-    most = limit_bytes(1 << 20)
-    assert size_fault("the input", most, 1 << 20) == ""
-    fault = size_fault("the input", most + 1, 1 << 20)
-    assert fault == f"the input has {most + 1} bytes; at most {most} travel through this server"
 
 
 def test_frames_stay_below_what_a_server_takes_whatever_their_items_hold() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from runtime import frames
 from runtime.item import Control, Frame, Part, Report
+from runtime.reference import Reference
 
 counts = st.integers(0, frames.MAX_COUNT - 1)
 mids = st.integers(0, 2**64 - 1)
@@ -20,13 +21,19 @@ words = st.text(max_size=20)
 names = st.from_regex(r"[A-Za-z0-9_=~-]{1,20}", fullmatch=True)
 ids = st.from_regex(r"[a-z0-9]{6}-~?[A-Za-z0-9_=-]{1,9}(\.[1-9]){0,2}", fullmatch=True)
 plain = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=["Cs"]), max_size=20)
+references = st.builds(
+    Reference,
+    name=st.text(min_size=1, max_size=20),
+    size_bytes=counts,
+    sha256=st.binary(min_size=32, max_size=32).map(bytes.hex),
+)
 parts = st.builds(
     Part,
     root=counts,
     attempt=counts,
     mid=mids,
     item_id=ids,
-    payload=st.none() | st.binary(max_size=50),
+    payload=st.none() | st.binary(max_size=50) | references,
     reason=words,
     headers=st.none() | st.dictionaries(plain, plain, max_size=3),
 )
@@ -79,9 +86,12 @@ def test_deep_nesting_is_refused() -> None:
         frames.decode_frame(b"\x91" * 100_000)
 
 
+REFERRED = [1, 1, 1, "id", ["name", 5, "no digest"]]
+
+
 def test_a_frame_with_one_bad_part_is_refused_whole() -> None:
     good = Part(1, 1, 1, "id", b"x")
-    for bad in ([1, 1, 1, "id"], [1, 1, -1, "id", b""], [1, 1, 1, 5, b""], [1, 1, 1, "id", "text"], [1] * 9):
+    for bad in ([1, 1, 1, "id"], [1, 1, -1, "id", b""], [1, 1, 1, 5, b""], [1, 1, 1, "id", "text"], [1] * 9, REFERRED):
         with pytest.raises(ValueError, match="part"):
             frames.decode_frame(msgpack.packb(["s", 1, 0, 0, "t", "h", [list(good), bad]]))
 

@@ -1,0 +1,5 @@
+"""Both branches get the item as it is."""
+
+
+def process(item, ctx):
+    return item

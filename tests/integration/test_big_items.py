@@ -1,0 +1,115 @@
+"""Items far above what a server takes in one message, on one that takes 1 MB: through a diamond, under kills."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from runtime import object_files, subjects
+from runtime.app import App
+from runtime.jetstream import bucket_stream
+from runtime.message import Message
+from runtime.reference import OBJECT_HEADER, Reference, from_headers
+from tests.integration.cluster import REPOSITORY, Cluster, cluster, worker_processes
+from tests.integration.secrecy import Keys
+
+pytestmark = [pytest.mark.timeout(90), pytest.mark.asyncio(loop_scope="module")]
+
+BIG = REPOSITORY / "tests" / "benchmarks" / "big"
+MEBI = 1 << 20
+
+
+class Heard:
+    """Results by id: the payload, or the reference, and how often each came."""
+
+    def __init__(self) -> None:
+        self.results: dict[str, list[bytes | Reference]] = {}
+
+    def take(self, message: Message) -> None:
+        item_id = message.subject.split(".", 4)[4]
+        self.results.setdefault(item_id, []).append(from_headers(message.headers) or message.payload)
+
+    @property
+    def references(self) -> list[Reference]:
+        return [found[0] for found in self.results.values() if isinstance(found[0], Reference)]
+
+    async def wait_for(self, count: int, timeout_s: float = 40.0) -> None:
+        async with asyncio.timeout(timeout_s):
+            while len(self.results) < count:
+                await asyncio.sleep(0.02)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    # With keys: nobody needs more of the server than `runtime.permissions` says.
+    keys = Keys(tmp_path_factory.mktemp("keys"), ("big",), ("home", "node1"))
+    async with cluster(("home", "node1"), secrecy=keys, max_payload_bytes=MEBI) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def app(running: Cluster) -> App:
+    app = await running.submit(BIG)
+    await running.map(app, {"split": "home", "left": "node1", "right": "home", "merge": "node1"})
+    return app
+
+
+async def listening(running: Cluster, app: App) -> Heard:
+    heard = Heard()
+    await running.bus.subscribe(subjects.egress(app.name), heard.take)
+    return heard
+
+
+async def send_big(running: Cluster, app: App, name: str, payload: bytes) -> str:
+    """As any client would: the object first, then an input that names it."""
+    bucket = subjects.objects(app.name)
+    reference = await object_files.write(running.bus, bucket, io.BytesIO(payload), lambda _: name)
+    await running.bus.store(subjects.ingress(app.name), b"", {OBJECT_HEADER: name})
+    return reference.sha256
+
+
+async def read_back(running: Cluster, app: App, reference: Reference) -> str:
+    target = io.BytesIO()
+    await object_files.read(running.bus, subjects.objects(app.name), reference, target)
+    return hashlib.sha256(target.getvalue()).hexdigest()
+
+
+async def until_empty(running: Cluster, app: App, timeout_s: float = 30.0) -> None:
+    """Nothing is left in the store once the results have gone."""
+    await running.bus.purge(subjects.egress_stream(app.name))
+    bucket = subjects.objects(app.name)
+    end_s = asyncio.get_running_loop().time() + timeout_s
+    while (state := await running.bus.stream_state(bucket_stream(bucket))) and state.messages:
+        assert asyncio.get_running_loop().time() < end_s, (state.messages, await running.bus.object_names(bucket))
+        await asyncio.sleep(0.1)
+
+
+async def test_a_big_item_goes_through_a_diamond_while_a_worker_is_killed(running: Cluster, app: App) -> None:
+    heard = await listening(running, app)
+    payload = os.urandom(40 * MEBI)
+    digest = await send_big(running, app, "first", payload)
+    bucket = bucket_stream(subjects.objects(app.name))
+    before = await running.bus.stream_state(bucket)
+    assert before is not None
+    async with asyncio.timeout(30):  # the output of a branch is on its way into the store
+        while (state := await running.bus.stream_state(bucket)) is None or state.bytes < before.bytes + 45 * MEBI:
+            await asyncio.sleep(0.005)
+    (killed,) = worker_processes("left", running.server.url)
+    os.kill(killed, 9)
+    lines = [f"small {number}".encode() for number in range(200)]
+    await running.send(app, lines)
+    await heard.wait_for(201)
+    (reference,) = heard.references
+    assert reference.sha256 == digest
+    assert await read_back(running, app, reference) == digest
+    assert [found for found in heard.results.values() if len(found) > 1] == []
+    letters = await running.bus.read_stream(subjects.dead_stream(app.name), subjects.dead(app.name))
+    assert [json.loads(each.payload)["error"] for each in letters] == []
+    await until_empty(running, app)
