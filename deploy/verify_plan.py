@@ -42,7 +42,7 @@ KINDS = (
     Kind("stop-worker", "SIGSTOP of a worker beyond its lease, then SIGCONT (zombie)", "tasks", (6.0, 8.0)),
     Kind("stop-gateway", "SIGSTOP of the gateway beyond its lease, then SIGCONT (zombie)", "", (6.0, 8.0)),
     Kind("stop-agent", "SIGSTOP of an agent, then SIGCONT; its workers go on", "nodes", (6.0, 8.0)),
-    Kind("stop-server", "SIGSTOP of nats-server beyond every time-out, then SIGCONT", "", (6.0, 12.0)),
+    Kind("stop-server", "SIGSTOP of nats-server, also beyond every time-out, then SIGCONT", "", (6.0, 40.0)),
     Kind("kill-server", "kill -9 of nats-server, three times in a row", count=(3, 3)),
     Kind("term-server", "SIGTERM of nats-server, three times in a row", count=(3, 3)),
     Kind("kill-everything", "kill -9 of nats-server and of every component, at the same time"),
