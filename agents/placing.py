@@ -18,11 +18,10 @@ from agents.neighbours import Neighbours
 from agents.probe import LinkProfiler
 from agents.resources import Resources, cpu_s
 from agents.usage import Usage
-from agents.wave_choice import PATIENCE_S
 from agents.wave_home import Home, Ready
 from agents.wave_node import WaveNode
 from agents.wave_placement import Send, Surroundings
-from agents.wave_statistics import LocalStatistics
+from agents.wave_statistics import LocalStatistics, being_measured
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
@@ -112,7 +111,6 @@ class Placing:
             return None
         now_s, measured = self._clock(), self._measured
         found, row = measured.profiler.found(app), measured.links.row().links
-        young = self._neighbours.joined_since(now_s - PATIENCE_S, now_s)
         return LocalStatistics(
             node=self._node,
             app=app,
@@ -120,7 +118,7 @@ class Placing:
             failures=found.failures,
             is_profiled=found.is_complete,
             row=row,
-            unmeasured=tuple(other for other in young if other not in row),
+            unmeasured=being_measured(row, lambda since_s: self._neighbours.joined_since(since_s, now_s), now_s),
             cores=measured.resources.cores,
             speed_score=measured.resources.speed_score,
             memory_ratio=measured.resources.memory_ratio,

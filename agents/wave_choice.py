@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agents.wave_messages import ABLE, WAITING, Answer
-from agents.wave_statistics import LocalStatistics
+from agents.wave_statistics import PATIENCE_S, LocalStatistics
 from runtime import wave
 from runtime.wave import Offer
 
 ASK_AGAIN_S = 0.5
 SILENCE_S = 3.0
 """Who has not answered for so long is not there."""
-PATIENCE_S = 20.0
-"""Who is still measuring after so long is left out."""
 REASONS = 3
 """How many nodes a refusal speaks of."""
 

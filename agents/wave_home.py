@@ -125,12 +125,12 @@ class Home:
 
 
 def _mapping(app: App, told: Told) -> TaskMapping:
-    reasons = [each.why for each in told.decisions[:REASONS]]
+    reasons = [why for _, _, why in told.decisions[:REASONS]]
     more = len(told.decisions) - len(reasons)
     algorithm = wave.NAMES[app.mapper]
     how = "drawn" if algorithm == wave.RANDOM else "at the lowest price in seconds"
     return TaskMapping(
-        assignment={each.task: each.node for each in told.decisions},
+        assignment={task: node for task, node, _ in told.decisions},
         algorithm=algorithm,
         objective=app.objective,
         digest=app.digest,

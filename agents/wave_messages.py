@@ -6,7 +6,7 @@ A message holds its sender's own statistics and what was decided so far; nobody 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
 from runtime import codec
@@ -69,13 +69,8 @@ class Take:
     """Nodes that did not answer and need not be asked again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One task, where it was placed, and why, in the words of whoever placed it."""
-
-    task: str
-    node: str
-    why: str
+Decision = tuple[str, str, str]
+"""A task, the node it was given to, and why, in the words of whoever placed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +95,8 @@ _NAMES = {cls: kind for kind, cls in KINDS.items()}
 
 def encode(message: Message) -> bytes:
     """The message as it travels."""
-    return codec.encode_record({"kind": _NAMES[type(message)], **asdict(message)})
+    record = {each.name: getattr(message, each.name) for each in fields(message)}
+    return codec.encode_record({"kind": _NAMES[type(message)], **record})
 
 
 def decode(payload: bytes) -> Message:

@@ -74,6 +74,8 @@ class Placement:
         self._choice: Choice | None = None
         self._choices = 0
         self._given: _Given | None = None
+        self._children: tuple[str, ...] | None = None
+        """What to place, in order."""
 
     @property
     def has_ended(self) -> bool:
@@ -107,9 +109,9 @@ class Placement:
         self._given = None
         self._left_out |= set(told.left_out)
         if told.state == DONE:
-            decided = (Decision(given.take.task, node, given.why), *told.decisions)
+            decided = ((given.take.task, node, given.why), *told.decisions)
             self._decisions += decided
-            self._placed |= {each.task: each.node for each in decided}
+            self._placed |= {task: where for task, where, _ in decided}
             self._refused.clear()
         elif told.is_hopeless:
             self._end(FAILED, told.why, is_hopeless=True)
@@ -130,7 +132,8 @@ class Placement:
                     sends += self._remind(self._given, now_s)
                     break
                 self._lose(self._given.node)
-            child = next((task for task in self._children(local.app.graph) if task not in self._placed), None)
+            self._children = self._children or self._controlled(local.app.graph)
+            child = next((task for task in self._children if task not in self._placed), None)
             if child is None:
                 self._end(DONE)
                 break
@@ -144,7 +147,7 @@ class Placement:
         self._say_what_is_done()
         return sends
 
-    def _children(self, graph: TaskGraph) -> tuple[str, ...]:
+    def _controlled(self, graph: TaskGraph) -> tuple[str, ...]:
         controlled = wave.controllers({task: graph.parents(task) for task in graph.tasks})
         children = wave.children_of(controlled, graph.order).get(self._take.task, ())
         if self._take.task != HOME:

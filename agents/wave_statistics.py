@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,6 +12,11 @@ from runtime import handling
 from runtime.app import App
 from runtime.network import HOME
 from runtime.profiles import ExecutionProfile, LinkEstimate
+
+PATIENCE_S = 20.0
+"""Who is still measuring after so long is left out."""
+RETURN_S = 5.0
+"""A link to a node that has just come, down until then, may be up within so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,16 @@ class LocalStatistics:
     def delay_s(self, size_bytes: float, target: str) -> float:
         """Seconds from here to a node that is reached; none to this one."""
         return 0.0 if target == self.node else self.row[target].link().transfer_s(size_bytes)
+
+
+def being_measured(
+    row: Mapping[str, LinkEstimate], joined: Callable[[float], Iterable[str]], now_s: float
+) -> tuple[str, ...]:
+    """The nodes whose links from here may soon be known, or better known; `joined` gives who came after a moment."""
+    unknown = {name for name in joined(now_s - PATIENCE_S) if name not in row}
+    # It was not there when it was last looked for; a node that has just come back may be.
+    returned = {name for name in joined(now_s - RETURN_S) if name in row and not _is_path(row[name])}
+    return tuple(sorted(unknown | returned))
 
 
 def _is_path(link: LinkEstimate) -> bool:

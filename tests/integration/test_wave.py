@@ -19,7 +19,7 @@ from agents.wave_statistics import LocalStatistics
 from deploy import mapping as view
 from deploy import remapping, status
 from mapper import costs, registry
-from runtime import codec, subjects
+from runtime import children, codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.mapper_options import MapperOptions
@@ -169,7 +169,7 @@ class SlowNode:
 
 
 @pytest.mark.timeout(90)
-async def test_an_agent_killed_while_it_places_is_left_out(
+async def test_an_agent_killed_while_it_places_is_left_out_and_one_that_leaves_loses_its_tasks(
     own_server: EmbeddedServer, own_bus: Bus, tmp_path: Path
 ) -> None:
     await lay_out(own_bus)
@@ -186,6 +186,9 @@ async def test_an_agent_killed_while_it_places_is_left_out(
         await stack.enter_async_context(agent(own_server.url, "home", cache, "--expect-nodes", "3"))
         doomed = await stack.enter_async_context(agent(own_server.url, "node1", cache))
         maps = await stack.enter_async_context(watch(own_bus, CONTROL, subjects.mapping("*"), TaskMapping.from_record))
+        agents = await stack.enter_async_context(
+            watch(own_bus, PROFILE, subjects.node_profile(None), NodeProfile.from_record)
+        )
         await submit(own_bus, tmp_path / "waved", app)
         # It was given the first task, asks for the second, and waits for one that does not answer.
         asked = await until(lambda: [ask for sender, ask in slow.asked if sender == "node1"], 40.0)
@@ -195,3 +198,13 @@ async def test_an_agent_killed_while_it_places_is_left_out(
         found = await until(lambda: maps.get("waved"), 20.0)
         assert set(found.assignment.values()) == {"home"} and found.algorithm == "wave_greedy"
         assert time.monotonic() - killed_s < 10.0
+
+        slow.is_silent_to = ""
+        killed = agents["node1"].agent
+        back = await stack.enter_async_context(agent(own_server.url, "node1", cache))
+        await until(lambda: agents["node1"].agent != killed)
+        await own_bus.delete_record(CONTROL, subjects.mapping("waved"))
+        await until(lambda: "waved" in maps and set(maps["waved"].assignment.values()) == {"node1"}, 20.0)
+        await children.stop(back, 10.0)
+        found = await until(lambda: m if "node1" not in (m := maps["waved"]).assignment.values() else None, 10.0)
+        assert set(found.assignment.values()) == {"home"}

@@ -6,6 +6,7 @@ import pytest
 
 from agents.neighbours import Neighbours
 from agents.usage import Usage
+from agents.wave_statistics import being_measured
 from runtime.profiles import NODE_LEASE_S
 from tests.unit.mapper import known
 
@@ -51,3 +52,10 @@ def test_what_other_applications_use_is_averaged_and_what_ended_is_forgotten() -
     assert usage.by_others("one") == 0.0
     usage.sample([("two", 3)], 101.0)
     assert usage.by_others("two") == 0.0
+
+
+def test_a_link_to_who_has_just_come_may_soon_be_known() -> None:
+    row = {"near": known.link(), "back": known.link(state="down"), "cut": known.link(state="down")}
+    joined_s = {"near": 99.0, "back": 98.0, "cut": 90.0, "new": 90.0, "odd": 70.0}
+    found = being_measured(row, lambda since_s: [name for name, at_s in joined_s.items() if at_s >= since_s], 100.0)
+    assert found == ("back", "new")

@@ -64,7 +64,7 @@ def placed(world: World) -> Mapping[str, str]:
 
 
 @given(all_machines(whole=True), st.integers(0, 9), st.sampled_from([0.0, 0.05]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_agents_agree_with_the_mapper_that_knows_everything(found: Machines, seed: int, loss: float) -> None:
     assert placed(World(found, seed, loss=loss)) == found.by_the_mapper()
 
@@ -76,7 +76,7 @@ def test_the_agents_agree_with_the_mapper_that_knows_everything(found: Machines,
     st.booleans(),
     st.data(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_whoever_dies_whenever_it_ends_with_a_mapping_that_can_run_or_says_why_not(
     drawn: tuple[Machines, bool], seed: int, loss: float, says_absent: bool, data: st.DataObject
 ) -> None:
@@ -120,6 +120,18 @@ def test_who_the_bus_says_is_not_there_is_not_waited_for(after: int) -> None:
     world.kill("node1")
     assert "node1" not in placed(world).values()
     assert world.now_s - world.dead_since_s["node1"] < 1.0
+
+
+@pytest.mark.parametrize("after", range(0, 30, 3))
+def test_home_that_is_started_again_begins_again(after: int) -> None:
+    world = World(machines(count_node1=0.1, merge_node2=0.1))
+    expected = world.machines.by_the_mapper()
+    world.begin()
+    world.flow(after)
+    world.revive("home")
+    assert placed(world) == expected
+    world.live(10.0)
+    assert world.sequence == 8 and not any(node.is_busy for nodes in world.nodes.values() for node in nodes)
 
 
 def test_who_answers_and_then_does_nothing_is_left_out() -> None:

@@ -164,6 +164,8 @@ class World:
         """Another agent of that node, that knows of nothing."""
         self.dead_since_s.pop(name, None)
         self.nodes[name] = [WaveNode(self.around[name])]
+        if name == "home":
+            self.homes = [Home(self.nodes[name][0], self.around[name])]
 
     def move_home(self) -> None:
         """Another agent says that it is home's, and the old one still lives."""
