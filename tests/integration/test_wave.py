@@ -29,6 +29,7 @@ from runtime.profiles import ExecutionProfile, LinkRow, NodeProfile
 from runtime.server import EmbeddedServer
 from tests.integration.agent_kit import CONTROL, PROFILE, agent, lay_out, submit, until, watch, write_app
 from tests.integration.cluster import Cluster, Results, cluster
+from tests.integration.secrecy import Keys
 from tests.unit.agents.wave_world import World
 from tests.unit.mapper import known
 
@@ -104,7 +105,8 @@ async def put_mapping(running: Cluster, app: App) -> TaskMapping:
 
 @pytest.mark.timeout(120)
 async def test_agents_place_applications_and_run_them_without_a_mapper(tmp_path: Path) -> None:
-    async with cluster(NODES) as running:
+    keys = Keys(tmp_path / "keys", ("greedy", "random"), NODES)
+    async with cluster(NODES, secrecy=keys) as running:
         greedy = await running.submit(write(tmp_path / "greedy", "wave_greedy"))
         random = await running.submit(write(tmp_path / "random", "wave_random"))
         found = await put_mapping(running, greedy)

@@ -90,6 +90,17 @@ def test_only_the_dispatcher_makes_and_removes_streams() -> None:
     assert [user.component for user in USERS if may(TABLE[user].publish, call)] == ["dispatcher"]
 
 
+def test_of_the_agents_only_homes_maps_and_none_speaks_for_another() -> None:
+    mapping = [user for user in USERS if may(TABLE[user].publish, subjects.mapping("example"))]
+    assert [user for user in mapping if user.component == "agent"] == [User("agent", "home")]
+    allowed = TABLE[User("agent", "node1")]
+    assert may(allowed.publish, subjects.wave("home", "node1")) and may(
+        allowed.subscribe, subjects.wave("node1", "home")
+    )
+    assert not may(allowed.publish, subjects.wave("home", "node2"))
+    assert not may(allowed.subscribe, subjects.wave("home", "node1"))
+
+
 @pytest.mark.parametrize("name", ["", "edges", "a.b", "*", ">", "a b", "_x"])
 def test_a_name_that_is_no_application_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="no application can be called"):
