@@ -11,13 +11,16 @@ from tests.faults.verifying import Outcome, verify
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
 
-def broken(folder: Path, patch: str, fault: str, rounds: int) -> Outcome:
-    """A verification of components that are broken once the faults begin."""
+def broken(
+    folder: Path, patch: str, fault: str, rounds: int, *, patience_s: float = 2.0, seed: int = 1, also: str = ""
+) -> Outcome:
+    """A verification of components that are broken once the faults begin; `also` is a patch from the start."""
     payloads = folder / "lines.txt"
     payloads.write_text("plain item 1\nplain item 2\ndrop left 1\ndrop right 1\n")
     begin = folder / "begin"
-    options = ("--faults", fault, "--rounds", str(rounds), "--input", payloads, "--patience", "2")
-    outcome = verify(folder, *options, seconds=60.0, patches=f"{patch}@{begin}", begin=begin)
+    options = ("--faults", fault, "--rounds", str(rounds), "--input", payloads, "--patience", str(patience_s))
+    patches = ",".join(filter(None, (f"{patch}@{begin}", also)))
+    outcome = verify(folder, *options, seconds=60.0, seed=seed, patches=patches, begin=begin)
     assert outcome.status == 1, outcome.said
     assert not outcome.report["is_clean"]
     return outcome
@@ -45,3 +48,9 @@ def test_without_absences_what_is_filtered_waits_in_joins_for_ever(tmp_path: Pat
     outcome = broken(tmp_path, "no_absences", "kill-mapper", 1)
     assert set(outcome.breaches) == {"stuck"}, outcome.said
     assert outcome.report["left"]["waiting"] > 0
+
+
+def test_a_worker_that_goes_on_after_it_was_replaced_doubles_results(tmp_path: Path) -> None:
+    # With this seed one of two replicas is stopped, so that another has its items meanwhile.
+    outcome = broken(tmp_path, "no_fence", "stop-worker", 2, patience_s=30.0, seed=20, also="no_keep")
+    assert set(outcome.breaches) == {"doubled"}, outcome.said
