@@ -172,7 +172,7 @@ class Reader:
             self.turn_soon()
             await self._until(may_read=False)
             await self._stop_reading()
-            while self.head.live:  # leaving: what is in flight may end until another is named
+            while self._is_leaving and self.head.live:  # what is in flight may end until another is named
                 await self._next_record()
             await self._give_back()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.verify_plan import KINDS
-from tests.faults.verifying import verify
+from tests.faults.verifying import QUEUED, verify
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
@@ -18,6 +18,19 @@ SEED = 11
 
 TOO_LONG = {"cut-off", "stop-gateway", "stop-agent", "stop-server", "half-open", "lost-requests", "two-at-once"}
 """For a sample: each takes ten seconds or more."""
+
+
+QUEUE_FAULTS = "kill-worker,worker-after-send,worker-after-report,stop-worker,kill-gateway,kill-server,cut,move,poison"
+"""What a head in a worker makes different."""
+
+
+def test_every_input_ends_once_with_queues_on_the_way(tmp_path: Path) -> None:
+    kinds = QUEUE_FAULTS.split(",")
+    options = ("--faults", QUEUE_FAULTS, "--rounds", str(2 * len(kinds)), "--items-per-s", "40")
+    outcome = verify(tmp_path, *options, seconds=200.0, seed=SEED, patches="short_keep", app=QUEUED)
+    assert outcome.breaches == {}, outcome.said
+    assert outcome.status == 0, outcome.said
+    assert {each["fault"] for each in outcome.report["faults"] if each["times"]} == {*kinds, "none"}, outcome.said
 
 
 def test_every_input_ends_once_whatever_is_broken(tmp_path: Path) -> None:

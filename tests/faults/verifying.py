@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 TORTURE = HERE / "torture"
+QUEUED = HERE / "queued"
 PATIENCE_S = 60.0
 """For its end, once it has printed its report."""
 
@@ -40,6 +41,7 @@ def verify(
     seconds: float,
     seed: int = 1,
     patches: str = "",
+    app: Path = TORTURE,
     begin: Path | None = None,
 ) -> Outcome:
     """`patches` break the components (`patches/sitecustomize.py`); `begin` is made once the faults begin."""
@@ -47,7 +49,7 @@ def verify(
     if patches:
         environment |= {"PYTHONPATH": str(HERE / "patches"), "JUPITER_TEST_PATCHES": patches}
     log = folder / "components.log"
-    command = ["verify", TORTURE, "--json", "--seconds", f"{seconds}", "--seed", f"{seed}", "--log", log, *options]
+    command = ["verify", app, "--json", "--seconds", f"{seconds}", "--seed", f"{seed}", "--log", log, *options]
     with subprocess.Popen(
         [sys.executable, "-m", "deploy.cli", *command],
         cwd=REPOSITORY,

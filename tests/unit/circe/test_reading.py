@@ -23,11 +23,14 @@ class Pull:
     def __init__(self, log: list[str], handler: Callable[[Delivery], None]) -> None:
         self.log, self.handler = log, handler
         self.wanted = 0
+        self.may_stop = asyncio.Event()
+        self.may_stop.set()
 
     def want(self, count: int) -> None:
         self.wanted = count
 
     async def stop(self) -> None:
+        await self.may_stop.wait()
         self.log.append("stop")
 
 
@@ -120,4 +123,21 @@ async def test_a_head_that_leaves_takes_nothing_more_and_lets_what_it_has_end() 
     assert made.head.in_flight == 1
     made.follow(edges(None))
     await until(lambda: "token1 -NAK" in bus.log)
+    reading_.cancel()
+
+
+async def test_a_head_that_is_named_again_while_it_stops_reading_reads_on() -> None:
+    """It waited for the next record, and for as long as nothing changed nobody read the queue."""
+    bus = SlowBus()
+    made = reader(bus)
+    reading_ = asyncio.create_task(made.read_for_ever())
+    made.follow(edges("gateway-1"))
+    await until(lambda: bus.pulls)
+    bus.pulls[0].may_stop.clear()
+    made.follow(edges(None))
+    await until(lambda: made._pull is None)
+    made.follow(edges("gateway-1"))
+    bus.pulls[0].may_stop.set()
+    await until(lambda: len(bus.pulls) == 2)
+    assert bus.log == ["reset", "pull", "stop", "reset", "pull"]
     reading_.cancel()
