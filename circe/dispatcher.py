@@ -119,6 +119,8 @@ class Dispatcher:
         name = _last_token(record.subject)
         if edges is None:
             self._edges.pop(name, None)
+        elif edges.app != name:
+            self._on_spoiled(record)
         elif name not in self._edges or edges.revision > self._edges[name].revision:
             self._edges[name] = edges
 

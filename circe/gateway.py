@@ -198,6 +198,9 @@ async def run_gateway(service: Service, bus: Bus, incarnation: str, node: str) -
 
     def on_app(record: Record, app: App | None) -> None:
         name = record.subject.rsplit(".", 1)[-1]
+        if app is not None and app.name != name:
+            refuse(f"the record {record.subject}", f"it is of {app.name}")
+            return
         apps.pop(name, None)
         if app is not None:
             apps[name] = app

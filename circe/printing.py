@@ -20,6 +20,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from runtime.allowance import Allowance
+from runtime.log_limit import LogLimit
 from runtime.printed import BURST_LINES, LINES_PER_S, Printed, left_out, records
 from runtime.slot import DUMP_SIGNAL
 
@@ -136,6 +137,7 @@ def install(node: str) -> Lines:
     sys.stdout = Stream(lines, "stdout", 1)
     sys.stderr = Stream(lines, "stderr", STDERR)
     handler = Handler(lines)
+    handler.addFilter(LogLimit(time.monotonic))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     logging.getLogger(USER_LOGGERS).setLevel(min(logging.INFO, root.level))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,8 +21,7 @@ from runtime.errors import JupiterError, UsageError
 from runtime.jetstream import bucket_stream
 from runtime.mapping import TaskMapping
 from runtime.network import HOME
-
-logger = logging.getLogger(__name__)
+from runtime.refusals import refuse
 
 OBJECTIVES = ("period", "makespan")
 FAILURES_AT_MOST = 3
@@ -209,7 +207,7 @@ async def find_apps(bus: Bus) -> dict[str, App]:
         try:
             app = App.from_record(codec.decode_record(record.payload or b""))
         except (ValueError, KeyError, TypeError) as error:
-            logger.warning("the application record %s cannot be read: %s", record.subject, error)
+            refuse(f"the record {record.subject}", error)
         else:
             apps[app.name] = app
     return dict(sorted(apps.items()))

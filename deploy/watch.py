@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -18,8 +17,7 @@ from runtime.message import Record
 from runtime.network import HOME
 from runtime.profiles import ExecutionProfile, LinkRow, NodeProfile
 from runtime.records import GONE, Beat, EdgeRecord
-
-logger = logging.getLogger(__name__)
+from runtime.refusals import refuse
 
 MAPPER = "mapper"
 FAILED = "failed"
@@ -86,7 +84,7 @@ class Picture:
             decoded = None if record.payload is None else codec.decode_record(record.payload)
             self._take(record, decoded)
         except (ValueError, KeyError, TypeError) as error:
-            logger.warning("refused the record %s: %s", record.subject, error)
+            refuse(f"the record {record.subject}", error)
 
     def _take(self, record: Record, decoded: dict[str, Any] | None) -> None:
         match record.subject.split(".")[1:]:

@@ -5,7 +5,7 @@ Fed by the service as they come, and by commands from what is there at a moment.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from mapper.table import ProfileTable
 from mapper.usage import Activity
@@ -28,6 +28,14 @@ WANTED = (
 )
 """What to follow, as (stream, subject)."""
 PROFILER = "profiler-"
+Value = TypeVar("Value")
+
+
+def _put(known: dict[str, Value], name: str, value: Value | None) -> None:
+    """Only once it was read: what cannot be must not pass for its absence."""
+    known.pop(name, None)
+    if value is not None:
+        known[name] = value
 
 
 class Records:
@@ -53,14 +61,13 @@ class Records:
         said_s = now_s - max(0.0, age_s)
         match record.subject.split(".")[1:]:
             case ["app", name]:
-                self.apps.pop(name, None)
-                if decoded is not None:
-                    self.apps[name] = App.from_record(decoded)
+                app = None if decoded is None else App.from_record(decoded)
+                if app is not None and app.name != name:
+                    raise ValueError(f"it is of {app.name}")
+                _put(self.apps, name, app)
             case ["mapping", name]:
-                self.mappings.pop(name, None)
+                _put(self.mappings, name, None if decoded is None else TaskMapping.from_record(decoded))
                 self.epochs[name] = record.sequence
-                if decoded is not None:
-                    self.mappings[name] = TaskMapping.from_record(decoded)
             case ["profile", "node", token]:
                 self._take_node(subjects.node_name(token), decoded, now_s)
             case ["profile", "link", _] if decoded is not None:
