@@ -36,7 +36,7 @@ class Setting:
     candidates: tuple[str, ...]
     """Nodes that may take it, home first."""
     sources: Mapping[str, str]
-    """Its other parents that are placed, and where."""
+    """Its parents that are placed, and where."""
     targets: Mapping[str, str]
     """Its children that are placed, and where; `home` too, if it gives results."""
     left_out: frozenset[str] = frozenset()
@@ -55,7 +55,8 @@ class Choice:
         """The last of each; one that is waiting is asked again."""
         self._absent: set[str] = set()
         self._heard_s = dict.fromkeys(self.asked, now_s)
-        self._started_s = now_s
+        self._offered_s: float | None = None
+        """When the first could take it."""
         self._ask_s = -math.inf
 
     def due(self, now_s: float) -> tuple[str, ...]:
@@ -71,6 +72,8 @@ class Choice:
         if node in self._heard_s and (before is None or before.state == WAITING):
             self.answers[node] = answer
             self._heard_s[node] = now_s
+            if answer.state == ABLE and self._offered_s is None:
+                self._offered_s = now_s
 
     def absent(self, node: str) -> None:
         """Nobody is there to answer."""
@@ -86,17 +89,18 @@ class Choice:
 
     def waits_for(self) -> str:
         """What keeps it from being settled, in a few words."""
-        reasons = [answer.why for _, answer in sorted(self.answers.items()) if answer.state == WAITING]
-        silent = [name for name in self.asked if name not in self.answers and name not in self._absent]
-        return "; ".join([*reasons[:REASONS], *(f"{name} to answer" for name in silent[:REASONS])])
+        open_ones = [name for name in self.asked if not self._is_final(name) and name not in self._absent]
+        said = [f"{name} ({self.answers[name].why if name in self.answers else 'no answer yet'})" for name in open_ones]
+        return ", ".join(said[:REASONS]) + (f" and {len(said) - REASONS} more" if len(said) > REASONS else "")
 
     def _is_final(self, name: str) -> bool:
         return name in self.answers and self.answers[name].state != WAITING
 
     def _is_open(self, name: str, now_s: float) -> bool:
-        if name in self._absent or self._is_final(name):
+        if name in self._absent or self._is_final(name) or now_s - self._heard_s[name] >= SILENCE_S:
             return False
-        return now_s - self._heard_s[name] < SILENCE_S and now_s - self._started_s < PATIENCE_S
+        # As long as nobody can take it there is nothing better to do than to wait for those who measure.
+        return self._offered_s is None or now_s - self._offered_s < PATIENCE_S
 
 
 def choose(choice: Choice, local: LocalStatistics) -> tuple[str, str]:

@@ -21,7 +21,7 @@ SETTLE_S = 1.0
 AGAIN_S = 3.0
 """After one that failed."""
 LONGEST_S = 60.0
-"""A placement that has not ended by then is given up: links that are missing can make it try very many ways."""
+"""A placement that has not ended by then begins anew: links that are missing can make it try very many ways."""
 REASONS = 8
 """How many tasks a mapping tells the reason of."""
 
@@ -110,7 +110,7 @@ class Home:
         elif not is_lost and now_s - self._nodes_changed_s < SETTLE_S and not self._expected_nodes:
             self.said[app.name] = "waiting for nodes to settle"
         elif now_s < self._again_s.get(app.name, now_s):
-            self.said[app.name] = self._failures.get(app.name, "")
+            self.said[app.name] = self._failures.get(app.name, "placed, but its mapping is not on the bus yet")
         else:
             run = self._runs[app.name] = _Run(self._around.new_id(), app.digest, sequence, now_s)
             self.said[app.name] = self._failures.get(app.name, "the agents place it")
@@ -118,7 +118,7 @@ class Home:
         return []
 
     def _fail(self, app: App, told: Told, now_s: float) -> None:
-        why = told.why if told.state == FAILED else f"no way was found within {LONGEST_S:g} s: {told.why}"
+        why = told.why if told.state == FAILED else f"not within {LONGEST_S:g} s: {told.why}"
         self.forget(app.name)
         self._failures[app.name] = self.said[app.name] = f"cannot place: {why}"
         self._again_s[app.name] = now_s + AGAIN_S

@@ -101,7 +101,7 @@ class WaveNode:
     def _answer(self, ask: Ask) -> Answer:
         local = self._around.statistics(ask.app, ask.digest)
         if local is None or ask.task not in local.app.graph.tasks:
-            why = f"{self._around.node} to hear of this version"
+            why = "has not heard of this version"
             return Answer(placement=ask.placement, number=ask.number, state=WAITING, why=why)
         return local.answer(ask)
 

@@ -14,7 +14,7 @@ from runtime.network import HOME
 from runtime.profiles import ExecutionProfile, LinkEstimate
 
 PATIENCE_S = 20.0
-"""Who is still measuring after so long is left out."""
+"""Who is still measuring so long after another could take a task is left out."""
 RETURN_S = 5.0
 """A link to a node that has just come, down until then, may be up within so long."""
 
@@ -62,12 +62,12 @@ class LocalStatistics:
 
     def _ability(self, task: str) -> tuple[Literal["able", "unable", "waiting"], str]:
         if self.unmeasured:
-            return WAITING, f"{self.node} measures its links to {', '.join(self.unmeasured)}"
+            return WAITING, f"measures its links to {', '.join(self.unmeasured)}"
         if task in self.failures:
             return UNABLE, self.failures[task]
         if task in self.executions:
             return ABLE, ""
-        return (UNABLE, "was not measured") if self.is_profiled else (WAITING, f"{self.node} measures {task}")
+        return (UNABLE, "was not measured") if self.is_profiled else (WAITING, f"measures {task}")
 
     @property
     def reaches(self) -> tuple[str, ...]:

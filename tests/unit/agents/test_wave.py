@@ -214,9 +214,27 @@ def test_who_is_still_measuring_is_waited_for() -> None:
     world.around["node2"] = around
     world.revive("node2")
     world.live(5.0)
-    assert world.mapping is None and "waiting for node2 measures split" in world.said()[0]
+    assert world.mapping is None and world.said()[0] == "split: waiting for node2 (measures split)"
     measuring.clear()
     assert placed(world)["split"] == "node2"
+
+
+@pytest.mark.parametrize(("slow", "after_s"), [(("node2",), 22.0), (NODES, 40.0)])
+def test_who_measures_for_long_is_left_out_only_if_another_can_take_the_task(
+    slow: tuple[str, ...], after_s: float
+) -> None:
+    world = World(machines())
+    for name in slow:
+        local = replace(world.machines.local(name), executions={}, is_profiled=False)
+        done = world.machines.local(name)
+        late = replace(
+            world.around[name],
+            statistics=lambda *_, local=local, done=done: done if world.now_s > 130.0 else local,
+        )
+        world.around[name] = late
+        world.revive(name)
+    assert ("node2" in placed(world).values()) == (slow == NODES)
+    assert 18.0 < world.now_s - 100.0 < after_s
 
 
 def test_a_mapping_given_by_hand_stays_and_one_of_another_version_does_not() -> None:
