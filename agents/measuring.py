@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agents import timing
+from agents.grouping import groups
 from agents.samples import Sample, SampleInput
 from agents.timing import Run
 from runtime import calling
@@ -52,6 +53,8 @@ class Measurement:
         self.failed_items = 0
         self._input_bytes = 0
         """Of those items together."""
+        self._items = 0
+        """More than there were calls where each was a group."""
 
     def measure(self, inputs: list[SampleInput], budget_s: float) -> dict[str, Any]:
         """The numbers of an execution profile; raises TaskError with one sentence."""
@@ -63,13 +66,31 @@ class Measurement:
             raise TaskError(self._sentence(error)) from error
         prepared_s = time.perf_counter() - started_s
         try:
-            first, runs = self._repeat(user_task, inputs, budget_s)
+            first, runs = self._repeat(user_task, self._grouped(user_task, inputs), budget_s)
         finally:
             self._teardown(user_task)
         numbers = timing.summary(first, runs)._asdict()
         numbers["cold_s"] = prepared_s + first.wall_s
         numbers["failed_items"] = self.failed_items
         return numbers | self._traffic()
+
+    def _grouped(self, user_task: UserTask, inputs: list[SampleInput]) -> list[SampleInput]:
+        """A gather is measured on groups; raises TaskError when no item has one."""
+        if self._task.gather is None:
+            return inputs
+        good, keys, complaint = [], [], ""
+        for item in inputs:
+            try:
+                key, _ = calling.group_of(user_task, self._ctx.for_item(item.item_id), self._decode(item))
+            except (Exception, SystemExit) as error:
+                complaint = complaint or f"on {item.item_id}: {self._sentence(error)}"
+                self.failed_items += 1
+                continue
+            good.append(item)
+            keys.append(key)
+        if not good:
+            raise TaskError(complaint)
+        return groups(good, keys, self._task.gather.count)
 
     def _repeat(self, user_task: UserTask, inputs: list[SampleInput], budget_s: float) -> tuple[Run, list[Run]]:
         """Every item once as long as the budget allows, then round and round."""
@@ -87,6 +108,7 @@ class Measurement:
             good.append(item)
             self.sent.append((item.item_id, self._by_child(outputs)))
             self._input_bytes += item.size_bytes
+            self._items += item.items
             if first is None:
                 first = run
             else:
@@ -104,17 +126,27 @@ class Measurement:
         if user_task.is_async:
             return self._runner.run(self._timed_async(user_task, ctx, item))
         clock = _Clock(self._cores)
+        self._sort(user_task, ctx, item)
         outputs = calling.call_sync(user_task, ctx, self._decode(item))
         encoded = self._encode(outputs)
-        return clock.read(), encoded
+        return clock.read(item.items), encoded
 
     async def _timed_async(self, user_task: UserTask, ctx: Context, item: SampleInput) -> tuple[Run, list[Sample]]:
         clock = _Clock(self._cores)
+        self._sort(user_task, ctx, item)
         outputs = await calling.call_async(user_task, ctx, self._decode(item))
         encoded = self._encode(outputs)
-        return clock.read(), encoded
+        return clock.read(item.items), encoded
+
+    def _sort(self, user_task: UserTask, ctx: Context, item: SampleInput) -> None:
+        """Before a group runs, its members are asked which one it is, where user code says that."""
+        if user_task.sorts:
+            for member in item.members:
+                calling.group_of(user_task, ctx, self._codec.decode(member))
 
     def _decode(self, item: SampleInput) -> Any:
+        if item.members:
+            return [self._codec.decode(member) for member in item.members]
         if item.payload is None:
             return {
                 parent: (self._entry_codec if parent == HOME else self._codec).decode(part)
@@ -139,13 +171,13 @@ class Measurement:
 
     def _traffic(self) -> dict[str, float | dict[str, float]]:
         """Bytes and outputs per input item, by child. A route sends each output to one child: on average."""
-        share = 1 / len(self.sent) / (1 if self._task.route == "all" else len(self._task.children))
+        share = 1 / self._items / (1 if self._task.route == "all" else len(self._task.children))
         sent = {
             child: [payload for _, by_child in self.sent for payload in by_child[child]]
             for child in self._task.children
         }
         return {
-            "input_bytes": self._input_bytes / len(self.sent),
+            "input_bytes": self._input_bytes / self._items,
             "output_bytes": {child: sum(map(len, payloads)) * share for child, payloads in sent.items()},
             "outputs": {child: len(payloads) * share for child, payloads in sent.items()},
         }
@@ -184,12 +216,12 @@ class _Clock:
         self._ran_s, self._waited_s = _scheduled_s()
         self._cpu_s = _cpu_s()
 
-    def read(self) -> Run:
+    def read(self, items: int) -> Run:
         cpu_s = _cpu_s() - self._cpu_s
         ran_s, waited_s = _scheduled_s()
         wall_s = time.perf_counter() - self._wall_s
         own_s = timing.undisturbed_s(wall_s, cpu_s, ran_s - self._ran_s, waited_s - self._waited_s, self._cores)
-        return Run(own_s, cpu_s)
+        return Run(own_s, cpu_s, items)
 
 
 def _open_schedule() -> int | None:

@@ -29,16 +29,22 @@ class Sample(NamedTuple):
 
 
 class SampleInput(NamedTuple):
-    """One item as a task gets it: a payload, or for a join one by parent."""
+    """One item as a task gets it: a payload, for a join one by parent, for a gather those of a group."""
 
     item_id: str
     payload: bytes | None = None
     parts: Mapping[str, bytes] = {}
+    members: tuple[bytes, ...] = ()
+
+    @property
+    def items(self) -> int:
+        """How many of them it is."""
+        return len(self.members) or 1
 
     @property
     def size_bytes(self) -> int:
         """Of all that the task gets."""
-        return len(self.payload) if self.payload is not None else sum(map(len, self.parts.values()))
+        return len(self.payload) if self.payload is not None else sum(map(len, (*self.parts.values(), *self.members)))
 
 
 class SampleError(Exception):

@@ -20,6 +20,8 @@ class Run(NamedTuple):
 
     wall_s: float
     cpu_s: float
+    items: int = 1
+    """More than one where it was a group."""
 
 
 class Timing(NamedTuple):
@@ -66,12 +68,12 @@ def half_width_s(walls_s: Sequence[float]) -> float:
 def summary(first: Run, runs: Sequence[Run]) -> Timing:
     """What the calls amount to; the first counts only when it is all there is."""
     used = runs or [first]
-    walls_s = [run.wall_s for run in used]
+    walls_s = [run.wall_s / run.items for run in used]
     middle_s = median(walls_s)
     return Timing(
         median_s=middle_s,
         min_s=min(walls_s),
         spread_s=median(abs(wall_s - middle_s) for wall_s in walls_s),
-        cpu_s=sum(run.cpu_s for run in used) / len(used),
+        cpu_s=sum(run.cpu_s for run in used) / sum(run.items for run in used),
         runs=len(used),
     )

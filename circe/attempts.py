@@ -17,6 +17,7 @@ from circe.objects import TaskObjects
 from circe.outputs import Output
 from circe.retries import Retries, Retry
 from circe.runner import runner_for
+from circe.sorting import Member
 from runtime.charges import decode_charges
 from runtime.graph import Task
 from runtime.reference import Payload
@@ -49,6 +50,8 @@ class Attempts:
         self._runner = Carrying(lambda take: runner_for(call, take, slots, task.timeout_s), self._take, call, objects)
         self._retries = Retries(task.retries)
         self._running = 0
+        self._sorting = 0
+        """Of those running, items of a gather without a group: they give nothing, whatever groups give."""
         self._appetite = Appetite()
         self._note_version = 0
         self.errors = 0
@@ -56,8 +59,13 @@ class Attempts:
     @property
     def room(self) -> int:
         """How many jobs it is worth to hand over now."""
-        at_work = self._running - self._runner.fetching
-        return max(0, min(self._runner.limit - at_work, self._appetite.jobs(at_work)))
+        at_work = self._running - self._sorting - self._runner.fetching
+        return max(0, min(self.places, self._appetite.jobs(at_work)))
+
+    @property
+    def places(self) -> int:
+        """The same for jobs that give nothing."""
+        return self._runner.limit - self._running + self._runner.fetching
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Take jobs; an item that has ended too many processes does not run again."""
@@ -70,11 +78,17 @@ class Attempts:
             elif self._retries.is_over(charge):
                 self._give_up(job, Failure(charge.error, charge.traceback), charge.attempts)
             else:
-                self._running += 1
+                self._count(job, 1)
                 self._runner.submit_alone(job)
         if admitted:
-            self._running += len(admitted)
+            for job in admitted:
+                self._count(job, 1)
             self._runner.submit(admitted)
+
+    def _count(self, job: Job, number: int) -> None:
+        self._running += number
+        if isinstance(job, Member):
+            self._sorting += number
 
     def reject(self, job: Job, reason: str) -> None:
         """What came out of the job cannot be used."""
@@ -100,11 +114,12 @@ class Attempts:
     def _take(self, outcomes: list[Carried]) -> None:
         done: list[Done] = []
         for job, outputs, busy_s in outcomes:
-            self._running -= 1
+            self._count(job, -1)
             if isinstance(outputs, Failure):
                 self._failed(job, outputs)
             else:
-                self._appetite.gave(sum([len(output.payload) for output in outputs]))
+                if not isinstance(job, Member):
+                    self._appetite.gave(sum([len(output.payload) for output in outputs]))
                 done.append((job, outputs, busy_s))
         self._on_done(done)
 
@@ -120,7 +135,7 @@ class Attempts:
             self._give_up(job, failed, next_try.attempts)
 
     def _again(self, job: Job) -> None:
-        self._running += 1
+        self._count(job, 1)
         self._runner.submit([job])
 
     def _give_up(self, job: Job, failed: Failure, attempts: int) -> None:

@@ -17,10 +17,12 @@ from types import TracebackType
 from typing import Any, NamedTuple, cast
 
 from circe.flow import Job
+from circe.groups import unpack
 from circe.outputs import Given, Output, chosen
+from circe.sorting import Member
 from circe.spill import load
 from runtime import calling
-from runtime.calling import call_async, call_sync
+from runtime.calling import call_async, call_sync, group_of
 from runtime.codec import Codec
 from runtime.context import Context
 from runtime.context import Output as Value
@@ -60,20 +62,28 @@ class Call:
         input_codec: Codec,
         route: str = "all",
         file_bytes: int = 8 << 20,
+        *,
+        gathers: bool = False,
     ) -> None:
-        """Inputs that came as files and are larger than `file_bytes` stay files, where the codec is `bytes`."""
+        """Inputs that came as files and are larger than `file_bytes` stay files, where the codec is `bytes`.
+
+        `gathers`: an input is a group, which user code gets as a list.
+        """
         self.user_task = user_task
         self._route = route
         self._context = context
         self._codec = codec
         self._input_codec = input_codec
         self._file_bytes = file_bytes
+        self._gathers = gathers
 
     def _open(self, job: Job) -> tuple[Context, Any]:
         context = self._context.for_item(job.item_id, job.headers or {})
         inputs = cast("Given | dict[str, Given]", job.inputs if job.opened is None else job.opened)
         if isinstance(inputs, dict):
             return context, {parent: self._decode(parent, given) for parent, given in inputs.items()}
+        if self._gathers and not isinstance(job, Member):
+            return context, [self._decode("", member) for member in unpack(cast(bytes, inputs))]
         return context, self._decode(_parent(job), inputs)
 
     def _codec_of(self, parent: str) -> Codec:
@@ -90,6 +100,8 @@ class Call:
 
     def size_fault(self, job: Job) -> str:
         """Why an input is too big for its codec; empty when none is."""
+        if isinstance(job, Member) and isinstance(job.inputs, Reference):
+            return f"an item has {job.inputs.size_bytes} bytes, and a group, of which it would be, is one message"
         inputs = job.inputs if isinstance(job.inputs, dict) else {_parent(job): job.inputs}
         for parent, payload in inputs.items():
             codec = self._codec_of(parent)
@@ -119,11 +131,18 @@ class Call:
             return chosen(self._route, str(self.user_task.key(value)), self._context.children)
         return chosen(self._route, f"{job.item_id}/{number}", self._context.children)
 
+    def _sort(self, job: Member, context: Context, value: Any) -> list[Output[Given]]:
+        """The answer stands in the job."""
+        job.key, job.is_last = group_of(self.user_task, context, value)
+        return []
+
     def run(self, job: Job) -> list[Output[Given]] | Failure:
         """Call a task that is not async."""
         context: Context | None = None
         try:
             context, value = self._open(job)
+            if isinstance(job, Member):
+                return self._sort(job, context, value)
             outputs = self._encode(job, context, call_sync(self.user_task, context, value))
         except BaseException as error:
             _clear(context)
@@ -137,6 +156,8 @@ class Call:
         context: Context | None = None
         try:
             context, value = self._open(job)
+            if isinstance(job, Member):
+                return self._sort(job, context, value)
             outputs = self._encode(job, context, await call_async(self.user_task, context, value))
             if context.folder is not None:
                 await asyncio.to_thread(self._keep_or_clear, job, context, outputs)

@@ -14,10 +14,9 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from circe import travel
 from circe.call import Failure
 from circe.flow import Job, Result
-from circe.letters import dead_letter, letter_headers
+from circe.letters import Inputs, dead_letter, letter_headers
 from circe.origins import ask
 from circe.replay import origin_of
-from circe.spill import loaded
 from runtime import subjects
 from runtime.bus import Bus
 from runtime.bus_errors import BusFault, WrongLastSequence
@@ -130,11 +129,15 @@ class Egress:
             return None
         return held is None or held.headers.get(subjects.INPUT_HEADER) == self._input(result)
 
-    def bury(self, job: Job, failed: Failure, attempts: int, node: str, then: Callable[[Job], None]) -> None:
-        """Store a dead letter, however long it takes, then call `then`."""
-        self._later(self._bury(job, failed, attempts, node, then))
+    def bury(
+        self, job: Job, inputs: Inputs, failed: Failure, attempts: int, node: str, then: Callable[[Job], None]
+    ) -> None:
+        """Store a dead letter of the job on these inputs, however long it takes, then call `then`."""
+        self._later(self._bury(job, inputs, failed, attempts, node, then))
 
-    async def _bury(self, job: Job, failed: Failure, attempts: int, node: str, then: Callable[[Job], None]) -> None:
+    async def _bury(
+        self, job: Job, inputs: Inputs, failed: Failure, attempts: int, node: str, then: Callable[[Job], None]
+    ) -> None:
         subject = subjects.dead(self._app, self._task)
         origin = await ask(self._bus, self._app, job.head, job.root)
         sequence = origin_of(job.root, job.headers)
@@ -142,7 +145,7 @@ class Egress:
             self._task,
             job.item_id,
             sequence,
-            loaded(job.inputs),
+            inputs,
             failed.error,
             traceback=failed.traceback,
             attempts=attempts,

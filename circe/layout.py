@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from runtime import subjects
 from runtime.app import App
 from runtime.jetstream import bucket_stream, chunk_subject, meta_subject
@@ -71,7 +73,20 @@ def app_streams(app: App, run: str) -> tuple[StreamSpec, ...]:
     objects = StreamSpec(
         name=bucket_stream(bucket), subjects=(chunk_subject(bucket, ">"), meta_subject(bucket, ">")), allow_rollup=True
     )
-    return ingress, egress, dead, objects, *(_queue(app, task) for task in app.graph.queues)
+    return ingress, egress, dead, objects, *_queues(app)
+
+
+def _queues(app: App) -> Iterator[StreamSpec]:
+    """Of every task that reads one, and beside a gather's its journal."""
+    for task in app.graph.queues:
+        yield _queue(app, task)
+        if app.graph.tasks[task].gather is not None:
+            yield StreamSpec(
+                name=subjects.gather_stream(app.name, task),
+                subjects=(subjects.gather(app.name, task),),
+                max_per_subject=1,
+                discard="old",
+            )
 
 
 def _queue(app: App, task: str) -> StreamSpec:

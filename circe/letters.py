@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runtime import subjects
 from runtime.network import HOME
 from runtime.reference import Payload, Reference
+
+Inputs = Payload | Mapping[str, Payload] | Sequence[bytes]
+"""A payload, one by parent, or those of a group."""
 
 
 class Origin(NamedTuple):
@@ -28,7 +31,7 @@ def dead_letter(
     task: str,
     item_id: str,
     sequence: int,
-    inputs: Payload | Mapping[str, Payload],
+    inputs: Inputs,
     error: str,
     *,
     traceback: str = "",
@@ -70,7 +73,7 @@ def letter_headers(task: str, item_id: str, root: int, sequence: int) -> dict[st
     }
 
 
-def _root(origin: Origin, inputs: Payload | Mapping[str, Payload]) -> dict[str, Any]:
+def _root(origin: Origin, inputs: Inputs) -> dict[str, Any]:
     root: dict[str, Any] = {"id": origin.item_id, "task": origin.task, "headers": dict(origin.headers or {})}
     if origin.queue != HOME:
         root["queue"] = origin.queue
@@ -84,7 +87,7 @@ def _encode(letter: dict[str, Any]) -> bytes:
     return json.dumps(letter, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
-def _readable(inputs: Payload | Mapping[str, Payload]) -> object:
+def _readable(inputs: Inputs) -> object:
     if isinstance(inputs, Reference):
         return inputs.to_record()
     if isinstance(inputs, bytes):
@@ -92,4 +95,6 @@ def _readable(inputs: Payload | Mapping[str, Payload]) -> object:
             return {"text": inputs.decode()}
         except UnicodeDecodeError:
             return {"base64": base64.b64encode(inputs).decode()}
-    return {parent: _readable(payload) for parent, payload in inputs.items()}
+    if isinstance(inputs, Mapping):
+        return {parent: _readable(payload) for parent, payload in inputs.items()}
+    return [_readable(payload) for payload in inputs]

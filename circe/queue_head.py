@@ -27,10 +27,14 @@ def queue_reader(bus: Bus, app: App, task: str, incarnation: str, on_ended: Call
         max_bytes=app.limits.in_flight_bytes,
         max_object_bytes=int(SHARE * app.limits.objects_bytes),
     )
-    prefix = len(subjects.queue(app.name, task, ""))
-    stream = subjects.queue_stream(app.name, task)
-    queue = Queue(stream, subjects.queue_consumer(app.name), lambda delivery: read_item(delivery, task, prefix))
-    return Reader(bus, app.name, head, queue, on_ended)
+    return Reader(bus, app.name, head, queue_of(app.name, task), on_ended)
+
+
+def queue_of(app: str, task: str) -> Queue:
+    """The queue of a task, as its readers need it."""
+    prefix = len(subjects.queue(app, task, ""))
+    stream = subjects.queue_stream(app, task)
+    return Queue(stream, subjects.queue_consumer(app), lambda delivery: read_item(delivery, task, prefix))
 
 
 def read_item(delivery: Delivery, task: str, prefix: int) -> Input:

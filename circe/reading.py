@@ -167,6 +167,7 @@ class Reader:
         """Until cancelled: read while the edge record names us; what another head left comes again at once."""
         while True:
             await self._until(may_read=True)
+            await self._prepare()
             await self._reset()
             self._pull = await self._bus.pull(self._queue.stream, self._queue.consumer, self._on_delivery)
             self.turn_soon()
@@ -175,6 +176,9 @@ class Reader:
             while self._is_leaving and self.head.live:  # what is in flight may end until another is named
                 await self._next_record()
             await self._give_back()
+
+    async def _prepare(self) -> None:
+        """What has to be done before the first delivery."""
 
     async def _until(self, *, may_read: bool) -> None:
         while (self.head.live and not self._is_leaving) != may_read:

@@ -22,7 +22,7 @@ from runtime.reference import OBJECT_HEADER
 MOST_OWED = 20
 """The header is copied with every part."""
 MOST_CHARS = 8192
-OWN = frozenset({subjects.INPUT_HEADER, subjects.QUEUE_HEADER})
+OWN = frozenset({subjects.INPUT_HEADER, subjects.QUEUE_HEADER, subjects.GROUP_HEADER})
 """Ours alone to write, below a queue."""
 OF_THE_MESSAGE = ("Nats-", OBJECT_HEADER)
 """What headers begin with that tell of one message alone, and do not travel with what follows from it."""

@@ -15,6 +15,9 @@ from circe.attempts import Attempts, Done
 from circe.call import Call, Failure
 from circe.egress import Egress
 from circe.flow import Flow, Instruction, Job, Result, SendControl, SendReport
+from circe.gathering import GatherReader
+from circe.groups import unpack
+from circe.letters import Inputs
 from circe.objects import TaskObjects
 from circe.options import WorkerOptions
 from circe.outbox import SendFrame
@@ -22,8 +25,10 @@ from circe.outputs import BranchError
 from circe.printing import Lines
 from circe.pulse import Pulse
 from circe.queue_head import queue_reader
+from circe.reading import Reader
 from circe.replay import is_owed, replay_of
-from circe.spill import Spill
+from circe.sorting import Member
+from circe.spill import Spill, loaded
 from circe.tap import Tap
 from runtime import codec, frames, subjects
 from runtime.app import App
@@ -76,8 +81,15 @@ class Worker:
         )
         self.tap = Tap(bus, app.name, app.graph, options.task, options.incarnation)
         own = codec.CODECS[app.codec]
-        entry = codec.CODECS[self._task.input_codec or app.codec]
-        call = Call(user_task, context, own, entry, self._task.route, app.limits.file_bytes)
+        call = Call(
+            user_task,
+            context,
+            own,
+            codec.CODECS[self._task.input_codec or app.codec],
+            self._task.route,
+            app.limits.file_bytes,
+            gathers=self._task.gather is not None,
+        )
         objects = TaskObjects(bus, app, self.flow, options.scratch)
         self._attempts = Attempts(call, self._task, slots, objects, on_done=self._take_done, on_given_up=self._bury)
         self._slots = slots
@@ -85,13 +97,24 @@ class Worker:
         is_join = app.graph.is_join(options.task)
         self._spill = Spill(app.limits.join_bytes, options.cache) if is_join else None
         self._pulse = Pulse(self._loop.time())
-        self.reader = None
+        self._gathering = self._gathering_of(user_task)
+        self.reader = self._gathering or self._reader()
         """Of the queue of our own task, where it has one."""
-        if self._task.name in app.graph.queues:
-            self.reader = queue_reader(bus, app, self._task.name, options.incarnation, on_ended=lambda latency_s: None)
         self._state = READY
         self._last_frame_s = self._loop.time()
         self._turn_planned = False
+
+    def _reader(self) -> Reader | None:
+        if self._task.name not in self._app.graph.queues:
+            return None
+        own = self._options.incarnation
+        return queue_reader(self._bus, self._app, self._task.name, own, on_ended=lambda latency_s: None)
+
+    def _gathering_of(self, user_task: UserTask) -> GatherReader | None:
+        if self._task.gather is None:
+            return None
+        own = self._options.incarnation
+        return GatherReader(self._bus, self._app, self._task, user_task, own, on_unsorted=self._turn_soon)
 
     # ---- events
 
@@ -136,6 +159,8 @@ class Worker:
         # Frames leave first: as long as they wait, the flow is blocked and gives no jobs.
         self._carry_out(self.flow.poll())
         jobs = self.flow.take(self._attempts.room)
+        if self._gathering is not None:
+            jobs += self._gathering.take(self._attempts.places - len(jobs))
         if jobs:
             self._attempts.run(jobs)
 
@@ -159,6 +184,10 @@ class Worker:
         results: list[Result] = []
         for job, outputs, busy_s in done:
             self._pulse.add(busy_s)
+            if isinstance(job, Member):
+                self._attempts.forget(job)
+                self._gathered().sorted(job)
+                continue
             if self.flow.lets_go(job):
                 self._attempts.forget(job)
                 continue
@@ -173,6 +202,10 @@ class Worker:
         if owed:
             self._egress.store(owed)
         self._turn_soon()
+
+    def _gathered(self) -> GatherReader:
+        assert self._gathering is not None  # it is whose jobs they are
+        return self._gathering
 
     def _is_owed(self, result: Result) -> bool:
         """Of an input that was here before, what it gave then does not come again."""
@@ -190,12 +223,21 @@ class Worker:
         )
 
     def _bury(self, job: Job, failed: Failure, attempts: int) -> None:
-        if self.flow.lets_go(job):
+        if not isinstance(job, Member) and self.flow.lets_go(job):
             return
-        self._egress.bury(job, failed, attempts, self._options.node, self._buried)
+        self._egress.bury(job, self._shown(job), failed, attempts, self._options.node, self._buried)
+
+    def _shown(self, job: Job) -> Inputs:
+        """The inputs as a dead letter has them."""
+        if self._gathering is None or isinstance(job, Member) or not isinstance(job.inputs, bytes):
+            return loaded(job.inputs)
+        return unpack(job.inputs)
 
     def _buried(self, job: Job) -> None:
-        self.flow.dead(job)
+        if isinstance(job, Member):
+            self._gathered().dead(job)
+        else:
+            self.flow.dead(job)
         self._turn_soon()
 
     def _stored(self, result: Result) -> None:
@@ -253,6 +295,8 @@ class Worker:
             shells["spilled"] = self._spill.spilled
         if self.reader is not None:
             shells["resent"] = self.reader.head.resent
+        if self._gathering is not None:
+            shells |= self._gathering.counts
         return {**self.flow.counts, **shells, "refused": refused()}
 
     def _levels(self) -> dict[str, float]:

@@ -13,15 +13,16 @@ def check_queues(draft: Draft, graph: nx.DiGraph, findings: Findings) -> None:
     """Every breach, at the queue that causes it. The graph is whole and has no cycle."""
     fed = {child for source in draft.sources for child in source.keys.children}
     for task in draft.by_name.values():
-        if _is_queued(task) and (task.name in draft.entries or task.name in fed):
+        if task.is_queued and (task.name in draft.entries or task.name in fed):
             message = f"task '{task.name}' takes inputs from outside, which wait in the ingress, a queue already"
-            findings.fault((*task.at, "edge"), f"{message}; leave edge out")
-        elif _is_queued(task) and _is_join(draft, graph, task):
+            cure = "put a task before it" if task.keys.gather is not None else "leave edge out"
+            findings.fault((*task.at, task.queue_key), f"{message}; {cure}")
+        elif task.is_queued and _is_join(draft, graph, task) and task.keys.gather is None:
             message = f"parts meet in task '{task.name}' by the input that they come from, which a queue before it ends"
             findings.fault((*task.at, "edge"), f"{message}; put the queue {_elsewhere(draft, graph, task.name)}")
     queues = _queues_above(draft, graph, fed)
     for join in draft.by_name.values():
-        if _is_join(draft, graph, join) and not _is_queued(join):
+        if _is_join(draft, graph, join) and not join.is_queued:
             _check_join(draft, graph, join, queues, findings)
 
 
@@ -33,7 +34,8 @@ def _check_join(
     for name in sorted(name for name in apart if not apart & nx.descendants(graph, name)):
         message = f"join '{join.name}' takes parts that come through the queue of task '{name}' and parts that do not"
         where = _elsewhere(draft, graph, join.name)
-        findings.fault((*draft.by_name[name].at, "edge"), f"{message}, so they never meet; put the queue {where}")
+        queue = draft.by_name[name]
+        findings.fault((*queue.at, queue.queue_key), f"{message}, so they never meet; put the queue {where}")
 
 
 def _queues_above(draft: Draft, graph: nx.DiGraph, fed: set[str]) -> dict[str, frozenset[str]]:
@@ -41,7 +43,7 @@ def _queues_above(draft: Draft, graph: nx.DiGraph, fed: set[str]) -> dict[str, f
     found = {HOME: frozenset({HOME})}
     for name in nx.topological_sort(graph):
         above = [found[parent] for parent in draft.parents(graph, name)] + [found[HOME]] * (name in fed)
-        found[name] = frozenset({name}) if _is_queued(draft.by_name[name]) else frozenset().union(*above)
+        found[name] = frozenset({name}) if draft.by_name[name].is_queued else frozenset().union(*above)
     return found
 
 
@@ -50,14 +52,10 @@ def _elsewhere(draft: Draft, graph: nx.DiGraph, join: str) -> str:
     rooted = graph.copy()
     rooted.add_edges_from((HOME, entry) for entry in draft.entries)
     fork = nx.immediate_dominators(rooted, HOME).get(join, HOME)
-    may_stand_there = fork not in (HOME, *draft.entries) and not _is_queued(draft.by_name[fork])
+    may_stand_there = fork not in (HOME, *draft.entries) and not draft.by_name[fork].is_queued
     before = [f"before the fork, on task '{fork}'"] if may_stand_there else []
     behind = [f"behind the join, on task '{child}'" for child in draft.children(draft.by_name[join])[:1]]
     return ", or ".join(before + behind) or "elsewhere, or leave it out: before the fork the ingress is one"
-
-
-def _is_queued(task: Declared) -> bool:
-    return task.keys.edge == "queued"
 
 
 def _is_join(draft: Draft, graph: nx.DiGraph, task: Declared) -> bool:

@@ -12,6 +12,7 @@ from itertools import combinations
 import networkx as nx
 
 from runtime import subjects
+from runtime.app_check_gathers import check_gathers
 from runtime.app_check_queues import check_queues
 from runtime.app_draft import APPLICATION, HOME_CHILDREN, TASKS, Declared, DeclaredSource, Draft
 from runtime.app_schema import nearest
@@ -20,7 +21,6 @@ from runtime.network import HOME, name_fault
 
 NAME_RULE = "use 1 to 63 letters, digits, '-' and '_', beginning with a letter or digit"
 LATER = {
-    "gather": "gather is not supported yet; give the task one item at a time, and collect the results",
     "egress": "egress is not supported yet; leave it out, a full egress slows the pipeline down",
 }
 """Keys that are understood and refused for now."""
@@ -38,6 +38,7 @@ def check_graph(draft: Draft, findings: Findings) -> None:
         return
     _check_ends(draft, graph, findings)
     _check_joins(draft, graph, findings)
+    check_gathers(draft, graph, findings)
     _check_codecs(draft, findings)
     if not cyclic:
         _check_routes(draft, graph, findings)
@@ -124,9 +125,6 @@ def _check_cycles(draft: Draft, graph: nx.DiGraph, findings: Findings) -> bool:
 
 
 def _check_later(draft: Draft, findings: Findings) -> None:
-    for task in draft.tasks:
-        if task.keys.gather is not None:
-            findings.fault((*task.at, "gather"), LATER["gather"])
     if draft.application.egress is not None:
         findings.fault((*APPLICATION, "egress"), LATER["egress"])
 

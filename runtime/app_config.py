@@ -16,7 +16,7 @@ from runtime.app_draft import Declared, DeclaredSource, Draft, draft
 from runtime.app_scripts import check_files, relative
 from runtime.app_yaml import read
 from runtime.errors import AppError, Fault
-from runtime.graph import Resources, Task, TaskGraph
+from runtime.graph import Gather, Resources, Task, TaskGraph
 
 CONFIG = "app_config.yaml"
 
@@ -102,7 +102,8 @@ def _task(task: Declared, folder: Path) -> Task:
         children=tuple(keys.children),
         join=keys.join,
         route=keys.route,
-        edge=keys.edge,
+        gather=None if task.gather is None else Gather(**task.gather.model_dump(exclude_none=True)),
+        edge="queued" if task.is_queued else "direct",
         replicas=keys.replicas,
         pin=keys.pin,
         timeout_s=keys.timeout_s,

@@ -32,10 +32,21 @@ class Declared:
     at: Keys
     keys: app_schema.TaskKeys
     resources: app_schema.ResourceKeys
+    gather: app_schema.GatherKeys | None = None
 
     @property
     def name(self) -> str:
         return self.keys.name
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether it reads a queue of its own; a gather does in any case."""
+        return self.keys.edge == "queued" or self.keys.gather is not None
+
+    @property
+    def queue_key(self) -> str:
+        """The key that asks for the queue."""
+        return "edge" if self.keys.gather is None else "gather"
 
     @property
     def children_at(self) -> Keys:
@@ -157,7 +168,10 @@ def _dag_tasks(written: list[Any], findings: Findings) -> tuple[Declared, ...]:
             if key in raw:
                 findings.warn((*at, key), f"'{key}' is of an earlier form and does nothing; write {today}")
         resources = parse(app_schema.ResourceKeys, keys.resources, (*at, "resources"), findings)
-        found.append(Declared(at, keys, resources or app_schema.ResourceKeys()))
+        gather = None
+        if keys.gather is not None:
+            gather = parse(app_schema.GatherKeys, keys.gather, (*at, "gather"), findings)
+        found.append(Declared(at, keys, resources or app_schema.ResourceKeys(), gather))
     return tuple(found)
 
 

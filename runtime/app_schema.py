@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from runtime.app_yaml import Findings, Keys
 from runtime.codec import CODECS
+from runtime.graph import MOST_GATHERED
 from runtime.mapper_options import DEFAULT_MAPPER
 
 PORT_LIMIT = 65535
@@ -122,6 +123,12 @@ class ResourceKeys(_Section):
     model_config = ConfigDict(extra="forbid")
     cores: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     memory_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
+
+
+class GatherKeys(_Section):
+    model_config = ConfigDict(extra="forbid")
+    count: Annotated[int, Field(ge=1, le=MOST_GATHERED)] | None = None
+    within_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 class SourceKeys(_Section):

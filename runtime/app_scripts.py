@@ -13,6 +13,10 @@ from runtime.app_draft import TASKS, Draft
 from runtime.app_yaml import Findings, Keys
 
 OURS = frozenset({"runtime", "agents", "mapper", "circe", "deploy"})
+Function = tuple[str, tuple[str, ...]]
+"""Name and arguments."""
+GROUPING: tuple[Function, ...] = (("key", ("item", "ctx")), ("closes", ("item", "ctx")))
+"""What the script of a gather may have besides `process`."""
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 _FILE_CONTRACT = (
     "the script has `task(q, pathin, pathout, task_name)`, Jupiter's file contract, which is not supported "
@@ -34,13 +38,14 @@ def check_files(draft: Draft, findings: Findings) -> None:
     scripts: dict[Path, _Script | None] = {}
     for task in draft.tasks:
         wanted = [("process", ("item", "ctx"))] + [("key", ("value",))] * (task.keys.route == "by_key")
-        _check_script(draft, (*task.at, "base_script"), task.keys.base_script, wanted, scripts, findings)
+        known = GROUPING if task.keys.gather is not None else ()
+        _check_script(draft, (*task.at, "base_script"), task.keys.base_script, wanted, known, scripts, findings)
         if task.keys.sample_input is not None:
             at = (*task.at, "sample_input")
             _file(draft.folder, task.keys.sample_input, "sample input", at, findings)
     for source in draft.sources:
         at = (*source.at, "base_script")
-        _check_script(draft, at, source.keys.base_script, [("run", ("ctx",))], scripts, findings)
+        _check_script(draft, at, source.keys.base_script, [("run", ("ctx",))], (), scripts, findings)
         if source.keys.k8s_host is None:
             message = f"the non-DAG task '{source.name}' has no k8s_host; name the host it runs on"
             findings.fault((*source.at, "k8s_host"), message)
@@ -72,10 +77,12 @@ def _check_script(
     draft: Draft,
     at: Keys,
     path: str | None,
-    wanted: Sequence[tuple[str, tuple[str, ...]]],
+    wanted: Sequence[Function],
+    known: Sequence[Function],
     scripts: dict[Path, _Script | None],
     findings: Findings,
 ) -> None:
+    """`wanted` functions must be there, `known` ones may."""
     if path is None:
         findings.fault(at, "the key 'base_script' is missing; name the task's script, such as task.py")
         return
@@ -88,7 +95,7 @@ def _check_script(
         _check_imports(draft.folder, scripts[found], shown, at, findings)
     script = scripts[found]
     if script is not None:
-        for name, arguments in wanted:
+        for name, arguments in (*wanted, *(each for each in known if each[0] in script.names)):
             _check_function(script, name, arguments, shown, at, findings)
 
 

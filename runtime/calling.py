@@ -39,6 +39,12 @@ async def call_async(user_task: UserTask, ctx: Context, value: Any) -> list[Outp
     return outputs
 
 
+def group_of(user_task: UserTask, ctx: Context, value: Any) -> tuple[str, bool]:
+    """The key of an item's group, and whether the item is the last one in it."""
+    key = "" if user_task.key is None else str(user_task.key(value, ctx))
+    return key, user_task.closes is not None and bool(user_task.closes(value, ctx))
+
+
 def run_source(source: UserSource, ctx: Context) -> None:
     """Run a source until it ends; what it emits or yields goes to the sink of its `ctx`, one by one."""
     _collect(source.run(ctx), lambda output: ctx.emit(output.value, output.to), source.name)

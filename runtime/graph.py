@@ -27,6 +27,20 @@ class Resources:
     memory_bytes: int | None = None
 
 
+MOST_GATHERED = 1 << 15
+"""Items of one group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gather:
+    """When a group of items closes, besides by an item that `closes(item, ctx)` says is the last."""
+
+    count: int | None = None
+    """With this many; without it, no number closes a group."""
+    within_s: float = 10.0
+    """So long after its first item at the latest."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One task of the graph and what its author asked for."""
@@ -36,6 +50,8 @@ class Task:
     """Path of the script, relative to the application's folder."""
     children: tuple[str, ...] = ()
     join: JoinPolicy = "all"
+    gather: Gather | None = None
+    """Called with a list of items, a group at a time."""
     route: str = "all"
     edge: str = "direct"
     replicas: int = 1

@@ -40,7 +40,14 @@ class UserTask:
     setup: Function | None = None
     teardown: Function | None = None
     key: Function | None = None
-    """`key(value)`, by which `route: by_key` chooses a child."""
+    """`key(value)`, by which `route: by_key` chooses a child; of a gather `key(item, ctx)`, which names the group."""
+    closes: Function | None = None
+    """`closes(item, ctx)`: whether an item is the last one of its group."""
+
+    @property
+    def sorts(self) -> bool:
+        """Whether it says of an item of a gather which group it belongs to, or that it is the last one."""
+        return self.closes is not None or self.key is not None
 
     @property
     def is_async(self) -> bool:
@@ -78,8 +85,22 @@ def load_task(app_name: str, task: Task, folder: Path) -> UserTask:
         kind=kind,
         setup=_hook(module, "setup", kind, place),
         teardown=_hook(module, "teardown", kind, place),
-        key=_function(module, "key", ("value",), place, required=task.route == "by_key"),
+        **_choosing(module, task, place),
     )
+
+
+def _choosing(module: ModuleType, task: Task, place: str) -> dict[str, Function | None]:
+    """The functions by which a route chooses a child, and a gather a group."""
+    if task.gather is None:
+        return {"key": _function(module, "key", ("value",), place, required=task.route == "by_key")}
+    return {name: _plain(module, name, place) for name in ("key", "closes")}
+
+
+def _plain(module: ModuleType, name: str, place: str) -> Function | None:
+    function = _function(module, name, ("item", "ctx"), place, required=False)
+    if function is not None and kind_of(function) != "sync":
+        raise _error(place, f"`{name}` must be a plain function; write `def {name}(item, ctx)`")
+    return function
 
 
 def load_source(app_name: str, source: SourceTask, folder: Path) -> UserSource:

@@ -189,9 +189,9 @@ def _worker(allowed: Permissions, app: str) -> None:
 def _queues(allowed: Permissions, app: str) -> None:
     """What a worker needs in whose task's queue it stores, and as its head. The streams have names of their own: what
     keeps an application to them are the subjects in them, and the name of their consumer."""
-    items = subjects.queue(app)
-    allowed.says(items)
-    allowed.calls(direct_get("*", items))
+    items, journals = subjects.queue(app), subjects.gather(app)
+    allowed.says(items, journals)
+    allowed.calls(direct_get("*", items), direct_get("*", journals))
     allowed.consumes("*", subjects.queue_consumer(app))
     allowed.hears(subjects.lineage(app, "*"), subjects.origin(app, "*"), subjects.status(app, "*", "*"))
     allowed.says(subjects.inbox_of_user("worker", f"{app}.>"))

@@ -160,7 +160,7 @@ class ConsumerState:
     """Messages not delivered yet."""
     num_ack_pending: int
     """Messages delivered and not acknowledged."""
-    """Pull requests that wait for messages."""
+    created_s: float
 
     @classmethod
     def read(cls, info: Mapping[str, Any]) -> ConsumerState:
@@ -171,6 +171,7 @@ class ConsumerState:
             delivered_stream_sequence=info["delivered"].get("stream_seq", 0),
             num_pending=info.get("num_pending", 0),
             num_ack_pending=info.get("num_ack_pending", 0),
+            created_s=parse_time_s(info["created"]),
         )
 
 

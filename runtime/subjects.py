@@ -27,6 +27,8 @@ INPUT_HEADER = "Jupiter-Input"
 """On results and dead letters: the sequence in the ingress of the input they descend from."""
 QUEUE_HEADER = "Jupiter-Queue"
 """On what descends from an item of an inner queue: the queue's task, and the item's sequence in it."""
+GROUP_HEADER = "Jupiter-Group"
+"""On a group that is sent again as a whole: the gather whose group it is."""
 ID_HEADER = "Jupiter-Id"
 """On what a tap gives: the item's id."""
 TAP_HEADER = "Jupiter-Tap"
@@ -114,6 +116,11 @@ def queue(app_name: str, task: str = "*", item_id: str = ">") -> str:
     return f"jupiter.{app_name}.queue.{task}.{item_id}"
 
 
+def gather(app_name: str, task: str = "*") -> str:
+    """The journal of a gather: its whole state, the last value."""
+    return f"jupiter.{app_name}.gather.{task}"
+
+
 def tap(app_name: str, task: str) -> str:
     return f"jupiter.{app_name}.task.{task}.out"
 
@@ -183,6 +190,10 @@ def queue_stream(app_name: str, task: str) -> str:
 def queue_consumer(app_name: str) -> str:
     """Of every inner queue of the application: it has the name in it so that its workers may read no other's."""
     return f"head-of-{app_name}"
+
+
+def gather_stream(app_name: str, task: str) -> str:
+    return f"jupiter-{app_name}-gather={task}"
 
 
 def everything(app_name: str) -> str:

@@ -112,7 +112,6 @@ def test_settings_of_the_application(tmp_path: Path, keys: str, place: str, mess
             "edge",
             "task 'a' takes inputs from outside, which wait in the ingress, a queue already; leave edge out",
         ),
-        ("gather: {count: 3}", "gather", "gather is not supported yet;"),
         ("resources: {gpu: 1}", "resources.gpu", "unknown key; known are cores, memory_bytes"),
         ("requirements: numpy", "requirements", "must be a list, such as [numpy], not 'numpy'"),
         ("input_codec: xml", "input_codec", "must be one of bytes, text, json, msgpack, not 'xml'"),

@@ -29,7 +29,7 @@ USERS = [
 ]
 TABLE = {user: permissions(user) for user in USERS}
 STORED = (*subjects.CONTROL_SUBJECTS, *subjects.PROFILE_SUBJECTS, *subjects.STATUS_SUBJECTS)
-KEPT = ("ingress", "put", "queue", "dead")
+KEPT = ("ingress", "put", "queue", "gather", "dead")
 """Read through the stream alone."""
 REPUBLISHED = ("egress",)
 """Said by the server."""

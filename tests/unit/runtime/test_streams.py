@@ -70,8 +70,15 @@ def test_states_are_read() -> None:
     assert state.metadata == {"run": "r"}
     assert state.created_s == 1767323045.5
     consumer = ConsumerState.read(
-        {"name": "c", "ack_floor": {"stream_seq": 3}, "delivered": {"stream_seq": 4}, "num_ack_pending": 1}
+        {
+            "name": "c",
+            "ack_floor": {"stream_seq": 3},
+            "delivered": {"stream_seq": 4},
+            "num_ack_pending": 1,
+            "created": "2026-01-02T03:04:05.5Z",
+        }
     )
+    assert consumer.created_s == state.created_s
     assert (consumer.ack_floor_stream_sequence, consumer.delivered_stream_sequence) == (3, 4)
     assert (consumer.num_ack_pending, consumer.num_pending) == (1, 0)
 

@@ -1,0 +1,97 @@
+"""A gather's groups as bytes: the payload that `process` gets as a list, and the journal. msgpack. Pure.
+
+The journal of a gather is one message, its whole state: what has ended, and which groups are closed. Each write
+replaces the one before and expects it, so a process that has been replaced cannot write any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import msgpack
+
+from runtime import subjects
+from runtime.graph import MOST_GATHERED
+
+MEMBER_BYTES = 5
+"""What a member's payload costs beyond itself in a group's."""
+MOST_ITEMS = 2 * MOST_GATHERED
+"""What a gather holds, half of it in open groups: the journal's message may name them all."""
+
+
+class Group(NamedTuple):
+    """A closed group: the same members under the same id, whoever runs it and however often."""
+
+    root: int
+    """The number of its lineage: the lowest of its members', so no other group has it."""
+    item_id: str
+    sequences: tuple[int, ...]
+    """Of its members in the gather's queue, in the order they came."""
+
+
+class State(NamedTuple):
+    """What survives a gather's process: items up to `high` have ended but for those that are named."""
+
+    source: str = ""
+    """Which queue the sequences are of: another one under the same name begins anew."""
+    high: int = 0
+    open: frozenset[int] = frozenset()
+    """Below `high`, neither ended nor in a closed group."""
+    groups: tuple[Group, ...] = ()
+    """Closed and not ended."""
+
+
+def group_id(first_id: str, key: str) -> str:
+    """From the id of the first member, which is in no other group, and the key as part of a subject."""
+    return f"{first_id}.~{subjects.escape_id(key)}"
+
+
+def pack(payloads: Iterable[bytes]) -> bytes:
+    """A group's payload."""
+    packed: bytes = msgpack.packb(list(payloads))
+    return packed
+
+
+def unpack(payload: bytes) -> list[bytes]:
+    """The payloads of the members; raises ValueError on what is no group."""
+    members = _unpacked(payload)
+    if not isinstance(members, list) or not all(type(member) is bytes for member in members):
+        raise ValueError("not a group of items")
+    return members
+
+
+def encode_state(state: State, writer: str, number: int) -> bytes:
+    """The journal's message; writer and number tell one's own write from another's."""
+    groups = [[group.root, group.item_id, _differences(group.sequences)] for group in state.groups]
+    row = [writer, number, state.source, state.high, _differences(sorted(state.open)), groups]
+    packed: bytes = msgpack.packb(row)
+    return packed
+
+
+def decode_state(payload: bytes) -> tuple[State, str, int]:
+    """State, writer and number; raises ValueError on anything but a journal's message."""
+    row = _unpacked(payload)
+    try:
+        writer, number, source, high, open_, groups = row
+        state = State(str(source), int(high), frozenset(accumulate(open_)), tuple(_group(*each) for each in groups))
+        return state, str(writer), int(number)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"not the journal of a gather: {error}") from error
+
+
+def _group(root: int, item_id: str, steps: Sequence[int]) -> Group:
+    return Group(root, item_id, tuple(accumulate(steps)))
+
+
+def _unpacked(payload: bytes) -> Any:
+    try:
+        return msgpack.unpackb(payload, max_array_len=MOST_ITEMS, max_map_len=0, max_ext_len=0)
+    except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"not a message of ours: {error}") from error
+
+
+def _differences(sequences: Sequence[int]) -> list[int]:
+    """Neighbours differ by little, and little numbers take one byte."""
+    return [each - before for before, each in zip((0, *sequences), sequences, strict=False)]

@@ -1,0 +1,22 @@
+"""Items of a gather on their way through user code that says which group they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from circe.flow import Job
+from circe.head import Input
+
+
+@dataclass(slots=True, eq=False)
+class Member(Job):
+    """A job that asks for the item's group instead of processing it."""
+
+    key: str = ""
+    is_last: bool = False
+    """Of its group."""
+
+
+def member(item: Input, head: str) -> Member:
+    """The job for an item that `head` has read."""
+    return Member(head, item.sequence, 0, item.item_id, 0, item.payload, item.headers, None)
