@@ -22,9 +22,9 @@ from agents.cgroups import Cgroup
 from agents.claim import claim
 from agents.execution import ExecutionProfiler
 from agents.executor import GRACE_S, Executor
+from agents.link_profiler import LinkProfiler
 from agents.placing import Measured, Placing
 from agents.presence import Presence
-from agents.probe import LinkProfiler
 from agents.profile_run import BUDGET_S, DEADLINE_S, ProfileRun
 from agents.resources import Resources
 from agents.scratch import for_workers

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from agents.execution import ExecutionProfiler
 from agents.executor import Executor
+from agents.link_profiler import LinkProfiler
 from agents.placing import Placing
-from agents.probe import LinkProfiler
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus

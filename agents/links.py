@@ -1,6 +1,6 @@
 """What is known of one directed link: samples in, estimate out; and how large the next probe should be.
 
-Called by `agents.probe`, which measures. Times are durations on one clock of one host. A probe that failed is
+Called by `agents.link_profiler`, which measures. Times are durations on one clock of one host. A probe that failed is
 a loss, never a time: it can make a link `stale` or `down`, not slow.
 """
 

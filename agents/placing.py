@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from agents import wave_messages
 from agents.execution import ExecutionProfiler
 from agents.executor import Executor
+from agents.link_profiler import LinkProfiler
 from agents.neighbours import Neighbours
-from agents.probe import LinkProfiler
 from agents.resources import Resources, cpu_s
 from agents.usage import Usage
 from agents.wave_home import Home, Ready

@@ -4,7 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from agents import probe
+from agents import link_profiler
 from runtime import subjects
 from runtime.bus import Bus
 from runtime.profiles import LinkRow, NodeProfile
@@ -95,4 +95,4 @@ async def test_nonsense_on_the_probe_subjects_disturbs_nobody(
         own_bus.send(subjects.node_profile("b"), b"not a profile")
         async with agent(own_server.url, "b", tmp_path):
             await until(lambda: "a" in rows and "b" in rows and rows["b"].links.keys() == {"a"})
-    assert probe.BULK_PERIOD_S > 60
+    assert link_profiler.BULK_PERIOD_S > 60
