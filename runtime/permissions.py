@@ -219,7 +219,7 @@ def _operator(allowed: Permissions, _: str) -> None:
     allowed.follows(STATUS, EVERY_BEAT)
     allowed.says(*mine, subjects.ingress("*"), subjects.ingress("*", "*"), subjects.queue("*"))
     allowed.hears(subjects.egress("*"), subjects.tap("*", "*"), subjects.log("*", "*"))
-    allowed.says(subjects.listener("*", "*"))
+    allowed.says(subjects.listener("*", "*"), subjects.inbox_of_user("worker", "*.>"))
     bundles = bucket_stream(subjects.BUNDLES)
     allowed.stores_objects("*", "*")
     allowed.calls(of_stream("CREATE", bundles), of_stream("UPDATE", bundles), ACCOUNT)

@@ -1,6 +1,6 @@
 """A world in which the shipping state machines meet every fault: the model check of the protocol.
 
-`World` holds one `Head` of the ingress, one `Flow` per task, beside it a `Head` where the task has a queue of its own,
+`World` holds one `Head` of the ingress, a `Flow` per replica of a task, beside it a `Head` where it has its own queue,
 a network that loses, repeats, delays and reorders, queues and an egress that refuse an id they hold, and an edge record
 that everybody follows late. `walk` takes random steps with faults, then faults stop and every root must end. A breach
 raises `BreachError`.
@@ -23,6 +23,9 @@ from runtime.network import HOME
 from runtime.records import READY, Beat, EdgeRecord
 from tests.unit.circe.protocol_ends import Place, behaviour, expected, is_refused
 from tests.unit.circe.protocol_queue import Held, ServerQueue
+
+Seat = tuple[str, int]
+"""A task and the number of its replica."""
 
 
 class BreachError(AssertionError):
@@ -69,8 +72,8 @@ class World:
         self.egress: dict[tuple[str, str], int] = {}
         self.letters: set[Place] = set()
         self.processes: dict[str, Process] = {}
-        self.live: dict[str, str | None] = {}
-        self.away: dict[str, str] = {}
+        self.live: dict[Seat, str | None] = {}
+        self.away: dict[Seat, str] = {}
         self.flows: list[Flow] = []
         self.repeated_parts = 0
         self.born = 0
@@ -80,8 +83,9 @@ class World:
         self.max_items = self.rng.randint(1, 4)
         self.born += 1
         self.head = self._new_head(f"head-{self.born}", HOME)
-        for task in graph.tasks:
-            self._spawn(task)
+        for task in graph.tasks.values():
+            for replica in range(task.replicas):
+                self._spawn((task.name, replica))
         self._all_follow()
 
     # ---- processes and records
@@ -100,8 +104,9 @@ class World:
             frame_parts=self.rng.randint(1, 3),
         )
 
-    def _spawn(self, task: str) -> None:
+    def _spawn(self, seat: Seat) -> None:
         self.born += 1
+        task, _ = seat
         name = f"{task}-{self.born}"
         flow = Flow(
             graph=self.graph,
@@ -113,11 +118,12 @@ class World:
         )
         self.flows.append(flow)
         self.processes[name] = Process(task, flow, self._new_head(name, task) if task in self.graph.queues else None)
-        self.live[task] = name
+        self.live[seat] = name
         self.revision += 1
 
     def edges(self) -> EdgeRecord:
-        workers = {task: (name,) for task, name in self.live.items() if name is not None}
+        named = {task: [name for (of, _), name in self.live.items() if of == task] for task in self.graph.tasks}
+        workers = {task: tuple(name for name in names if name) for task, names in named.items() if any(names)}
         return EdgeRecord(
             app="model",
             revision=self.revision,
@@ -270,31 +276,31 @@ class World:
         getattr(self, f"_{kind}")()
 
     def _crash(self) -> None:
-        task = self.rng.choice(list(self.graph.tasks))
-        name = self.live[task]
+        seat = self.rng.choice(list(self.live))
+        name = self.live[seat]
         if name is None:
-            self._spawn(task)
+            self._spawn(seat)
             return
         if not (self.faults.zombies and self.rng.random() < 0.5):
             del self.processes[name]
         if self.rng.random() < 0.5:
-            self.live[task] = None  # nobody, for a while
+            self.live[seat] = None  # nobody, for a while
             self.revision += 1
         else:
-            self._spawn(task)
+            self._spawn(seat)
 
     def _absence(self) -> None:
         """Beats that do not come through for a while: the record names it no more, and then again."""
-        task = self.rng.choice(list(self.graph.tasks))
-        name = self.live[task]
+        seat = self.rng.choice(list(self.live))
+        name = self.live[seat]
         if name is not None and name in self.processes:
-            self.live[task], self.away[task] = None, name
+            self.live[seat], self.away[seat] = None, name
             self.revision += 1
 
     def _come_back(self) -> None:
-        for task, name in self.away.items():
-            if self.live[task] is None:  # otherwise it was replaced, and goes on as a zombie
-                self.live[task] = name
+        for seat, name in self.away.items():
+            if self.live[seat] is None:  # otherwise it was replaced, and goes on as a zombie
+                self.live[seat] = name
                 self.revision += 1
         self.away = {}
 
@@ -372,9 +378,9 @@ class World:
     def _settle(self) -> None:
         self.quiet = True
         self._come_back()
-        for task, name in self.live.items():
+        for seat, name in self.live.items():
             if name is None:
-                self._spawn(task)
+                self._spawn(seat)
         for round_number in range(200):
             self._all_follow()
             self._work_off()

@@ -92,7 +92,7 @@ def graphs(draw: st.DrawFn) -> TaskGraph:
         joins: list[str | int] = ["all"]
         if parents_of > 1:
             joins += ["any", 2] + (["each"] if shape.enclosing_join(name) is None else [])
-        tasks[name] = Task(name=name, script="s.py", children=tuple(children[name]), join=draw(st.sampled_from(joins)))
+        tasks[name] = replace(plain[name], join=draw(st.sampled_from(joins)), replicas=draw(st.sampled_from([1, 1, 2])))
     graph = TaskGraph(tasks, tuple(entries))
     return with_queues(graph, [name for name in names if draw(st.booleans())])
 
@@ -128,6 +128,20 @@ fault_budgets = st.builds(
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(styled(st.sampled_from([diamond(), diamond("any"), diamond(1), diamond("each")])), st.integers(0), fault_budgets)
 def test_diamond(graph_and_styles: tuple[TaskGraph, dict[str, str]], seed: int, faults: Faults) -> None:
+    World(*graph_and_styles, seed, faults).walk()
+
+
+def doubled() -> TaskGraph:
+    """The diamond with two replicas of a branch and of the join."""
+    tasks = dict(diamond().tasks)
+    for name in ("left", "merge"):
+        tasks[name] = replace(tasks[name], replicas=2)
+    return TaskGraph(tasks, ("split",))
+
+
+@settings(max_examples=EXAMPLES // 2, deadline=None)
+@given(styled(st.just(doubled())), st.integers(0), fault_budgets)
+def test_replicas(graph_and_styles: tuple[TaskGraph, dict[str, str]], seed: int, faults: Faults) -> None:
     World(*graph_and_styles, seed, faults).walk()
 
 

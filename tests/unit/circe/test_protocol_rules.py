@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -16,7 +17,7 @@ from circe.seen import Seen
 from runtime.graph import TaskGraph
 from runtime.item import Part
 from tests.unit.circe.protocol_world import BreachError, Faults, World
-from tests.unit.circe.test_protocol_model import diamond, two_diamonds
+from tests.unit.circe.test_protocol_model import diamond, doubled, two_diamonds
 
 STYLES: tuple[dict[str, str], ...] = ({}, {"left": "filter"}, {"split": "two"}, {"last": "two", "right": "filter"})
 
@@ -37,6 +38,7 @@ def walks(faults: Faults | None = None, count: int = 3000, graph: TaskGraph | No
 def test_with_every_rule_nothing_is_found() -> None:
     assert list(walks(count=300)) == []
     assert list(walks(count=150, graph=two_diamonds())) == []
+    assert list(walks(count=150, graph=doubled())) == []
 
 
 def test_without_the_stale_rule_a_lost_part_is_never_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,6 +77,13 @@ def test_when_nobody_repairs_a_changed_membership_a_root_never_ends(monkeypatch:
     monkeypatch.setattr(Lineage, "_resend", lambda self, numbers: [])
     crashes_only = Faults(crash=4, head_crash=0, lose=0, repeat=0, reconnect=0, redeliver=0)
     assert "never ends" in next(walks(crashes_only))
+
+
+def test_when_replicas_of_a_join_take_what_they_have_room_for_parts_never_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    edges = World.edges
+    monkeypatch.setattr(World, "edges", lambda self: replace(edges(self), partitioned=()))
+    no_faults = Faults(crash=0, head_crash=0, lose=0, repeat=0, reconnect=0, redeliver=0, absence=0)
+    assert "never ends" in next(walks(no_faults, graph=doubled()))
 
 
 def test_when_a_head_keeps_what_it_has_although_another_is_named_a_root_never_ends(
