@@ -84,8 +84,16 @@ async def test_whoever_reads_the_queue_is_killed_under_load_every_result_comes_o
                 await running.kill("heavy")
             await sending
             await results.wait_for((number + 1) * 2 * ITEMS)
+        lines = [str(len(victims) * ITEMS + line).encode() for line in range(ITEMS)]
+        sending = asyncio.create_task(running.send(app, lines, "while it moves"))
+        await results.wait_for(len(victims) * 2 * ITEMS + ITEMS // 2)
+        moved = {**spread(app), "heavy": "home" if spread(app)["heavy"] == "node1" else "node1"}
+        await running.map(app, moved)
+        await sending
+        count = (len(victims) + 1) * 2 * ITEMS
+        await results.wait_for(count)
         await asyncio.sleep(1.0)  # what would come twice has had time to
-        complete(results, len(victims) * 2 * ITEMS)
+        complete(results, count)
         await until_empty(running, app)
 
 

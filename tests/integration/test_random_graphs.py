@@ -1,7 +1,8 @@
 """Random graphs on real processes, with few items in flight: never a stall, and just the results that they lead to.
 
-Filters, several outputs, chosen children, joins of every policy, delays. The same on the pure state machines, by the
-thousand and under faults, is `tests/unit/circe/test_protocol_model.py`. JUPITER_GRAPH_SEEDS=1,2,3 for other graphs.
+Filters, several outputs, chosen children, joins of every policy, inner queues, delays. The same on the pure state
+machines, by the thousand and under faults, is `tests/unit/circe/test_protocol_model.py`. JUPITER_GRAPH_SEEDS=1,2,3 for
+other graphs.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from random import Random
 import pytest
 import yaml
 
+from deploy.ending import Ending
 from runtime import subjects
 from runtime.graph import Task, TaskGraph
 from runtime.message import Outgoing
 from runtime.network import HOME
 from tests.integration.cluster import Cluster, cluster
 from tests.integration.waiting import until
-from tests.unit.circe.protocol_ends import expected
+from tests.unit.circe.protocol_ends import everything
+from tests.unit.circe.test_protocol_model import with_queues
 
-SEEDS = [int(seed) for seed in os.environ.get("JUPITER_GRAPH_SEEDS", "9,13").split(",")]
+SEEDS = [int(seed) for seed in os.environ.get("JUPITER_GRAPH_SEEDS", "9,13,44").split(",")]
 ITEMS = 60
 
 SCRIPT = '''
@@ -74,7 +77,7 @@ def random_graph(rng: Random) -> TaskGraph:
     shape = TaskGraph(plain, tuple(children[HOME]))
     joins = {name: _join(rng, shape, name) for name in names}
     tasks = {name: Task(name=name, script="s.py", children=tuple(children[name]), join=joins[name]) for name in names}
-    return TaskGraph(tasks, tuple(children[HOME]))
+    return with_queues(TaskGraph(tasks, tuple(children[HOME])), [name for name in names if rng.random() < 0.8])
 
 
 def _join(rng: Random, shape: TaskGraph, name: str) -> str | int:
@@ -95,6 +98,7 @@ def write_app(folder: Path, graph: TaskGraph, styles: dict[str, str], in_flight:
     tasks = [
         {"name": task.name, "base_script": "s.py", "children": list(task.children)}
         | ({"join": task.join} if len(graph.parents(task.name)) > 1 else {})
+        | ({"edge": task.edge} if task.name in graph.queues else {})
         for task in graph.tasks.values()
     ]
     application = {
@@ -135,13 +139,15 @@ async def run(running: Cluster, folder: Path, graph: TaskGraph, styles: dict[str
     inputs = [Outgoing(subjects.ingress(app.name), f'"i{number}"'.encode()) for number in range(1, ITEMS + 1)]
     await asyncio.gather(*running.bus.store_many(inputs))
 
+    ending = Ending(running.bus, app)
+
     async def is_over() -> bool:
-        state = await running.bus.stream_state(subjects.ingress_stream(app.name))
-        return state is not None and state.messages == 0
+        ended = await ending.look()
+        return ended is not None and ended.unfinished == ended.queued == 0
 
     await until(is_over, 60.0)
     assert await running.bus.flush()
-    wanted = [expected(graph, styles, f"i{number}")[0] for number in range(1, ITEMS + 1)]
+    wanted = [everything(graph, styles, f"i{number}").results for number in range(1, ITEMS + 1)]
     assert len(heard) == len(set(heard))
     assert set(heard) == set().union(*wanted), folder.name
 
