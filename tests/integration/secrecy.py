@@ -13,6 +13,10 @@ from runtime.permissions import User
 from tests.integration.cluster import Secrecy
 
 
+MAX_PAYLOAD_BYTES = 256 << 10
+"""So that an item can be too big for a message without being big."""
+
+
 class Keys(Secrecy):
     """Every component has its own nkey."""
 
@@ -44,7 +48,7 @@ class Certified(Keys):
     def server_config(self) -> str:
         files = {name: json.dumps(str(path)) for name, path in self._files.items()}
         tls = f"tls {{ cert_file: {files['cert']}, key_file: {files['key']}, ca_file: {files['ca']}, verify: true }}"
-        return f"{super().server_config}\n{tls}"
+        return f"{super().server_config}\n{tls}\nmax_payload: {MAX_PAYLOAD_BYTES}"
 
     def of(self, user: User) -> dict[str, str]:
         files = self._files

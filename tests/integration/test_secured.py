@@ -27,18 +27,22 @@ from tests.integration.secrecy import Certified, Keys, certificates
 pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
 APP = "guarded"
+LARGE = 400_000
+"""Characters of an item that is too big for a message here."""
 TASKS = """
     - {name: first, base_script: first.py, children: [second], input_codec: text}
-    - {name: second, base_script: second.py, children: [home], edge: queued}
+    - {name: second, base_script: second.py, children: [third], edge: queued}
+    - {name: third, base_script: third.py, children: [home], gather: {count: 1, within_s: 1}}
 """
 FIRST = """
     def process(item, ctx):
         print("seen", item)
         if item == "bad":
             raise ValueError("bad")
-        return item
-"""
+        return "x" * LARGE if item == "large" else item
+""".replace(" LARGE", f" {LARGE}")
 SECOND = "def process(item, ctx):\n    return len(item)\n"
+THIRD = "def process(items, ctx):\n    return items[0]\n"
 
 
 class Secured:
@@ -84,19 +88,20 @@ async def secured(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sec
 
 
 async def test_everything_works_and_nothing_is_refused(secured: Secured) -> None:
-    app = application(secured.folder / APP, TASKS, before="codec: json", first=FIRST, second=SECOND)
+    app = application(secured.folder / APP, TASKS, before="codec: json", first=FIRST, second=SECOND, third=THIRD)
     (app / "sample_input").mkdir()
     (app / "sample_input" / "lines.txt").write_text("one\ntwo\n")
     lines = secured.folder / "lines.txt"
-    lines.write_text("one\nbad\nthree\n")
+    lines.write_text("one\nbad\nthree\nlarge\n")
     assert "in place" in await secured.operate("submit", app)
     client = User("client", APP)
     bus = secured.running.bus
     printed: list[str] = []
     await bus.subscribe(subjects.log(APP, "first"), lambda message: printed.append(json.loads(message.payload)["line"]))
-    assert (await secured.start(client, "send", APP, lines))[:2] == (0, f"3 inputs of {APP} acknowledged\n")
-    _, said, complaints = await secured.start(client, "tail", APP, "--from-start", "-n", "2")
-    assert sorted(json.loads(line)["value"] for line in said.splitlines()) == [3, 5], complaints
+    code, said, complaints = await secured.start(client, "send", APP, lines)
+    assert (code, said) == (0, f"4 inputs of {APP} acknowledged\n"), complaints
+    _, said, complaints = await secured.start(client, "tail", APP, "--from-start", "-n", "3")
+    assert sorted(json.loads(line)["value"] for line in said.splitlines()) == [3, 5, LARGE], complaints
     found = await submit.find_app(bus, APP)
     async with asyncio.timeout(20.0):
         while not await dead.letters(bus, APP):
@@ -135,11 +140,10 @@ async def test_who_is_not_admitted_is_told_at_once(
         assert strange.users
     files = {KEY: str(stranger / "operator.nk"), TLS_CA: str(stranger / "tls" / "ca.pem")}
     changes = {name: files[name] if value else "" for name, value in variables.items()}
-    started_s = asyncio.get_running_loop().time()
     code, said, complaints = await secured.start(User("operator"), *line.split(), **changes)
     assert (code, said) == (1, "")
     assert words in complaints and len(complaints.splitlines()) == 1, complaints
-    assert asyncio.get_running_loop().time() - started_s < 4.0
+    assert "within" not in complaints  # it has not tried until its time was over
 
 
 async def test_a_server_without_tls_is_not_spoken_to_when_certificates_were_given(secured: Secured) -> None:
