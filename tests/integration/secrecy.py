@@ -12,7 +12,6 @@ from runtime.credentials import KEY, TLS_CA, TLS_CERT, TLS_KEY, key_path
 from runtime.permissions import User
 from tests.integration.cluster import Secrecy
 
-
 MAX_PAYLOAD_BYTES = 256 << 10
 """So that an item can be too big for a message without being big."""
 
