@@ -60,7 +60,7 @@ def build(
             "makespan_s": None if mapping is None else mapping.makespan_s,
             "period_s": None if mapping is None else mapping.period_s,
         },
-        "measured": _measured(picture, figures, is_once=is_once),
+        "measured": _measured(app, picture, figures, is_once=is_once),
         "items": {
             "in": figures.stored,
             "ended": figures.ended,
@@ -75,10 +75,12 @@ def build(
     }
 
 
-def _measured(picture: Picture, figures: Figures, *, is_once: bool) -> dict[str, float | None]:
+def _measured(app: App, picture: Picture, figures: Figures, *, is_once: bool) -> dict[str, float | None]:
     """What is compared with the predictions: one item's time from end to end, and seconds per item."""
-    latencies_s = {} if picture.head is None else picture.head.latencies_s
     elapsed_s = figures.elapsed_s
+    latencies_s: Mapping[str, float] = {} if picture.head is None else picture.head.latencies_s
+    if app.graph.queues:  # the gateway sees no further than to the next queue
+        latencies_s = {"p50": elapsed_s} if is_once and elapsed_s else {}
     return {
         "makespan_s": latencies_s.get("p50") if is_once else None,
         "period_s": elapsed_s / figures.ended if elapsed_s and figures.ended else None,
@@ -124,7 +126,7 @@ def summary(report: dict[str, Any]) -> list[str]:
     items, measured, predicted = report["items"], report["measured"], report["predicted"]
     speed = f", {measured['items_per_s']:,.0f} items/s" if measured["items_per_s"] else ""
     lines = [f"{counted(items['in'], 'input')}, {counted(items['results'], 'result')}{speed}"]
-    if measured["p50_s"] is not None:
+    if measured["p50_s"] is not None and measured["p99_s"] is not None:
         lines.append(f"from end to end: p50 {seconds(measured['p50_s'])}, p99 {seconds(measured['p99_s'])}")
     for what in ("makespan_s", "period_s"):
         if measured[what] is not None and predicted[what] is not None:

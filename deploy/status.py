@@ -161,7 +161,8 @@ async def mapping(bus: Bus, app: App) -> dict[str, Any]:
         **found,
         "places": {task: node_of(picture, task) for task in app.graph.tasks},
         "measured": {
-            "makespan_p50_s": None if head is None else head.latencies_s.get("p50"),
+            # The gateway sees no further than to the next queue.
+            "makespan_p50_s": None if head is None or app.graph.queues else head.latencies_s.get("p50"),
             "task_p50_s": {
                 beat.task: beat.latencies_s["p50"]
                 for beat in _in_order(picture, app)

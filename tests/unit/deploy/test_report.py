@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from deploy.report import Figures, build, counted, seconds, summary
 from deploy.watch import Picture
@@ -143,3 +144,13 @@ def test_in_place_means_this_version_with_every_task_and_the_gateway() -> None:
     assert picture().is_in_place(APP)
     assert not picture().is_in_place(APP.with_digest("d2"))
     assert not Picture("demo").is_in_place(APP)
+
+
+def test_the_gateway_does_not_see_behind_a_queue() -> None:
+    """It said how long inputs took to the queue, as if that were the end."""
+    tasks = {**APP.graph.tasks, "b": replace(APP.graph.tasks["b"], edge="queued")}
+    queued = replace(APP, graph=TaskGraph(tasks, APP.graph.entries))
+    report = build(queued, picture(), figures(), [], is_once=False)
+    assert report["measured"]["p50_s"] is None
+    assert not any("end to end" in line for line in summary(report))
+    assert build(queued, picture(), figures(), [], is_once=True)["measured"]["makespan_s"] == 2.0
