@@ -2,8 +2,8 @@
 
 Layered graphs with unrelated execution times and asymmetric links. The first table is what matters: HEFT and the
 throughput mapper within their bounds, beside a textbook HEFT in plain Python in the same run. Then, for those named
-(default: all), every mapper. Milliseconds of CPU time, the best of several runs: other processes of the machine
-cost wall-clock time, which says nothing of the mapper.
+(default: all), every mapper. Milliseconds of CPU time, the best of several runs: other processes of the machine cost
+wall-clock time, which says nothing of the mapper.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SLOW_S = 5.0
 """A mapper that took longer is not tried on the next size."""
 
 
-def best_ms(call: Callable[[], object], budget_s: float = 1.0) -> float:
+def best_ms(call: Callable[[], object], budget_s: float = 0.5) -> float:
     """The shortest of at least two runs (or of one that took very long)."""
     best, spent = float("inf"), 0.0
     while spent < budget_s or best == float("inf"):
@@ -84,26 +84,26 @@ def again() -> bool:
 
 
 def every(names: list[str]) -> None:
-    columns = [f"{tasks} x {nodes}" for tasks, nodes in SIZES]
-    print(f"\n{'milliseconds':<24}{''.join(f'{name:>12}' for name in columns)}")
+    columns = " | ".join(f"{tasks} x {nodes}" for tasks, nodes in SIZES)
+    print(f"\n| | {columns} |\n|---{'|---' * len(SIZES)}|")
     for missing in (0.0, 0.1):
         forms = [layered(*size, seed=1, missing_links_ratio=missing) for size in SIZES]
         problems = [Problem.from_form(form) for form in forms]
-        label = f", {missing:.0%} links missing" if missing else ""
-        cells = [f"{best_ms(lambda form=form: Problem.from_form(form)):>12.2f}" for form in forms]
-        print(f"{'read' + label:<24}{''.join(cells)}")
+        label = f", {missing:.0%} of the links missing" if missing else ""
+        read = [f"{best_ms(lambda form=form: Problem.from_form(form)):.2f}" for form in forms]
+        print(f"| reading the problem{label} | {' | '.join(read)} |")
         for name in names:
-            print(f"{name + label:<24}{''.join(_cells(name, problems))}", flush=True)
+            print(f"| `{name}`{label} | {' | '.join(_cells(name, problems))} |", flush=True)
 
 
 def _cells(name: str, problems: list[Problem]) -> list[str]:
     cells, took_ms = [], 0.0
     for problem in problems:
         if took_ms > SLOW_S * 1e3:
-            cells.append(f"{'-':>12}")
+            cells.append("-")
             continue
         took_ms = best_ms(lambda problem=problem: solve(problem, name))
-        cells.append(f"{took_ms:>12.2f}")
+        cells.append(f"{took_ms:.2f}")
     return cells
 
 

@@ -1,7 +1,9 @@
 """HEFT as the textbook has it, in plain Python: lists, no numpy. What `bench_mapper.py` compares ours with.
 
-O(E P) for arrivals plus the insertion scan; mean costs are taken once. Same numbers in, same makespan out as ours,
-ties aside. (Topcuoglu, Hariri, Wu, IEEE TPDS 13(3), 2002.)
+The paper's pseudocode as it reads (Topcuoglu, Hariri, Wu, IEEE TPDS 13(3), 2002): every task on every node, each
+transfer computed where it is needed, each node's schedule scanned from its start; nothing is pruned, nothing is slow on
+purpose. O(E P) and the scans; the mean latency and the mean seconds per byte are taken once, as in the paper's formula.
+Same numbers in, same makespan out as ours, ties aside.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def topological_orders(problem: Problem) -> list[tuple[int, ...]]:
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(strategies.forms(max_tasks=5, max_nodes=3))
 def test_the_least_period_is_that_of_trying_everything(form: dict[str, Any]) -> None:
     try:
@@ -66,7 +66,7 @@ def test_the_least_period_is_that_of_trying_everything(form: dict[str, Any]) -> 
     assert solve(problem, "throughput").period_s == pytest.approx(least_s, rel=1e-8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(strategies.forms(max_tasks=4, max_nodes=3))
 def test_the_least_makespan_is_that_of_trying_everything(form: dict[str, Any]) -> None:
     try:
@@ -115,7 +115,7 @@ def test_large_graphs_are_refused() -> None:
         solve(problems.problem(rows), "optimal")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(strategies.forms(whole=True))
 def test_loads_that_were_moved_are_those_of_the_mapping(form: dict[str, Any]) -> None:
     problem = Problem.from_form(form)

@@ -43,7 +43,7 @@ def has_a_mapping(form: dict[str, Any]) -> bool:
 
 
 @every_mapper
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(form=strategies.forms(max_tasks=6, max_nodes=4), objective=objectives)
 def test_there_is_a_valid_schedule_exactly_when_there_is_a_mapping(
     name: str, form: dict[str, Any], objective: Objective
@@ -62,7 +62,7 @@ def test_there_is_a_valid_schedule_exactly_when_there_is_a_mapping(
 
 
 @every_mapper
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(form=strategies.forms(whole=True), objective=objectives, power=st.sampled_from([-20, -1, 1, 30]))
 def test_another_unit_of_time_gives_the_same_mapping(
     name: str, form: dict[str, Any], objective: Objective, power: int
@@ -83,7 +83,7 @@ def test_another_unit_of_time_gives_the_same_mapping(
 
 
 @every_mapper
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(form=strategies.forms(), objective=objectives, place=st.integers(0, 5), is_linked=st.booleans())
 def test_a_node_that_can_run_nothing_changes_nothing(
     name: str, form: dict[str, Any], objective: Objective, place: int, is_linked: bool
@@ -103,7 +103,7 @@ def test_a_node_that_can_run_nothing_changes_nothing(
     assert other.to_json() == plain.to_json()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(strategies.forms(max_tasks=12, whole=True))
 def test_heft_searches_gaps_as_if_it_searched_all_of_them(form: dict[str, Any]) -> None:
     problem = Problem.from_form(form)
@@ -142,6 +142,35 @@ def full_scan(problem: Problem) -> tuple[tuple[int, ...], tuple[float, ...]]:
 def is_free(intervals: list[tuple[float, float]], start_s: float, finish_s: float) -> bool:
     """Closed at neither end, so that a task of no seconds fits between two others and nowhere inside one."""
     return all(finish_s <= begin_s or start_s >= end_s for begin_s, end_s in intervals)
+
+
+ALL = dict.fromkeys(problems.NODES, 2.0)
+SHAPES = {
+    "one task": problems.form({"A": ALL}),
+    "one node": problems.form({"A": {"P1": 1}, "B": {"P1": 2}}, [("A", "B", 5)], nodes=("P1",), links={}),
+    "tasks that nothing leads to or from": problems.form(dict.fromkeys("ABCD", ALL)),
+    "several sources and sinks": problems.form(
+        dict.fromkeys("ABCDEF", ALL), [("A", "C", 1), ("B", "C", 1), ("B", "D", 1), ("C", "E", 1), ("C", "F", 1)]
+    ),
+    "hours": problems.form(
+        {task: {"P1": 20_000.0, "P2": 15_000.0} for task in "ABC"},
+        [("A", "B", 1e6), ("A", "C", 1e6)],
+        nodes=("P1", "P2"),
+    ),
+    "no bytes": problems.form(dict.fromkeys("ABC", ALL), [("A", "B", 0), ("B", "C", 0)]),
+    "no row but one": problems.form({"A": ALL, "B": {"P2": 1.0}, "C": ALL}, [("A", "B", 1), ("B", "C", 1)]),
+}
+
+
+@every_mapper
+@pytest.mark.parametrize("shape", sorted(SHAPES))
+def test_shapes_that_broke_other_implementations(name: str, shape: str) -> None:
+    problem = Problem.from_form(SHAPES[shape])
+    for objective in OBJECTIVES:
+        result = solve(problem, name, objective)
+        assert validate(problem, result.schedule) == []
+        longest_s = max(result.task_s().values())
+        assert longest_s <= result.period_s and longest_s <= result.makespan_s < float("inf")
 
 
 SOLVE_ALL = """

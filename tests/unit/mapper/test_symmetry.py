@@ -73,7 +73,7 @@ def solved(form: dict[str, Any], name: str, objective: Objective) -> MappingResu
 
 
 @mappers_but(BY_NAME)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10**6), size=st.sampled_from([(5, 2), (6, 3), (13, 4)]), objective=objectives)
 def test_other_names_in_another_order_give_the_same_objective(
     name: str, seed: int, size: tuple[int, int], objective: Objective
@@ -91,7 +91,7 @@ def test_other_names_in_another_order_give_the_same_objective(
 
 
 @mappers_but(DRAWS, CAPPED)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10**6), place=st.integers(0, 3), objective=objectives)
 def test_the_name_of_an_absurdly_fast_node_comes_out(name: str, seed: int, place: int, objective: Objective) -> None:
     form = without_ties(seed, 6, 4)
@@ -117,7 +117,7 @@ def test_the_direction_in_which_a_link_is_slow_matters(name: str) -> None:
     assert found[0].assignment != found[1].assignment
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(form=strategies.forms(whole=True), place=st.integers(0, 5))
 def test_a_node_that_can_run_nothing_is_in_no_mean(form: dict[str, Any], place: int) -> None:
     wider = {**form, "nodes": list(form["nodes"]), "links": {a: dict(row) for a, row in form["links"].items()}}
@@ -132,7 +132,7 @@ def test_a_node_that_can_run_nothing_is_in_no_mean(form: dict[str, Any], place: 
     assert upward_rank(other) == pytest.approx(upward_rank(plain), rel=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(form=strategies.forms(max_tasks=6, max_nodes=3, whole=True), objective=objectives)
 def test_auto_is_no_worse_than_any_and_optimal_no_worse_than_auto(form: dict[str, Any], objective: Objective) -> None:
     problem = Problem.from_form(form)
