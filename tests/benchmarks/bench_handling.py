@@ -1,11 +1,12 @@
 """What a worker does for an item beside calling the task: CPU per item of every worker of the example.
 
-    python tests/benchmarks/bench_handling.py [--items 20000] [--words 8]
+    python tests/benchmarks/bench_handling.py [--items 20000] [--words 8] [--per-s 50]
 
 Everything on one node, without a quota. The mapper adds this to what a task takes (`mapper.estimates`): a part taken
 off the bus, an output sent on, a result stored, and the bytes of the first two. `split` takes one part and sends two
 outputs, `count` and `length` send one, `merge` takes two parts, `summary` stores a result; the user's own code is in it
-and is printed beside it. With many words per line the bytes of `split`'s input and outputs are what counts.
+and is printed beside it. With many words per line the bytes of `split`'s input and outputs are what counts; with few items per second that
+every item comes alone, and its worker has to wake up for it.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import asyncio
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from agents.resources import score
 from runtime import codec, subjects
+from runtime.app import App
 from runtime.records import Beat
-from tests.integration.cluster import REPOSITORY, Results, cluster, worker_processes
+from tests.integration.cluster import REPOSITORY, Cluster, Results, cluster, worker_processes
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -32,7 +35,17 @@ def cpu_s(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
-async def measure(items: int, words: int) -> None:
+async def send(running: Cluster, app: App, lines: list[bytes], per_s: float | None) -> None:
+    if per_s is None:
+        await running.send(app, lines)
+        return
+    started_s = time.monotonic()
+    for number, line in enumerate(lines):
+        await asyncio.sleep(started_s + number / per_s - time.monotonic())
+        await running.send(app, [line], f"at its pace {number}")
+
+
+async def measure(items: int, words: int, per_s: float | None) -> None:
     async with cluster(("home",)) as running:
         app = await running.submit(REPOSITORY / "app_specific_files" / "example")
         await running.map(app, dict.fromkeys(app.graph.tasks, "home"))
@@ -45,7 +58,7 @@ async def measure(items: int, words: int) -> None:
         await results.wait_for(warm_up)
         processes = {task: worker_processes(task, running.server.url) for task in app.graph.order}
         before = {task: sum(map(cpu_s, found)) for task, found in processes.items()}
-        await running.send(app, lines)
+        await send(running, app, lines, per_s)
         await results.wait_for(warm_up + items)
         after = {task: sum(map(cpu_s, found)) for task, found in processes.items()}
         await asyncio.sleep(1.0)
@@ -64,8 +77,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--words", type=int, default=8, help="per line")
+    parser.add_argument("--per-s", type=float, help="at this pace; without it, as fast as it goes")
     given = parser.parse_args()
-    asyncio.run(measure(given.items, given.words))
+    asyncio.run(measure(given.items, given.words, given.per_s))
 
 
 if __name__ == "__main__":
