@@ -5,8 +5,8 @@
 Everything on one node, without a quota. The mapper adds this to what a task takes (`mapper.estimates`): a part taken
 off the bus, an output sent on, a result stored, and the bytes of the first two. `split` takes one part and sends two
 outputs, `count` and `length` send one, `merge` takes two parts, `summary` stores a result; the user's own code is in it
-and is printed beside it. With many words per line the bytes of `split`'s input and outputs are what counts; with few items per second that
-every item comes alone, and its worker has to wake up for it.
+and is printed beside it. With many words per line the bytes of `split`'s input and outputs are what counts; with few
+items per second that every item comes alone, and its worker has to wake up for it.
 """
 
 from __future__ import annotations
