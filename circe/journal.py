@@ -9,6 +9,7 @@ from circe.groups import State, decode_state, encode_state
 from runtime import subjects
 from runtime.bus import Bus
 from runtime.bus_errors import BusClosed, BusFault, WrongLastSequence
+from runtime.refusals import refuse
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,13 @@ class Journal:
         """What it says now; the next write must follow this."""
         message = await self._bus.last_message(self._stream, self._subject)
         self._position = 0 if message is None else message.sequence
-        return State() if message is None else decode_state(message.payload)[0]
+        if message is None:
+            return State()
+        try:
+            return decode_state(message.payload)[0]
+        except ValueError as error:
+            refuse(f"the journal {self._subject}, and all its groups begin anew", error)
+            return State()
 
     async def write(self, state: State) -> bool:
         """Replace it, however long that takes; False when somebody else has done so first."""
@@ -65,4 +72,9 @@ class Journal:
         if message is None or message.sequence == self._position:
             return None  # from a replica that is behind
         self._position = message.sequence
+        try:
+            decode_state(message.payload)
+        except ValueError as error:
+            refuse(f"the journal {self._subject}", error)
+            return None  # nobody who has taken over: it is written over
         return message.payload

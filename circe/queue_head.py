@@ -10,7 +10,8 @@ from circe.admission import SHARE
 from circe.head import Head, Input
 from circe.reading import Queue, Reader
 from circe.replay import OF_THE_MESSAGE
-from runtime import subjects
+from circe.travel import header_fault
+from runtime import frames, subjects
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.message import Delivery
@@ -38,9 +39,12 @@ def queue_of(app: str, task: str) -> Queue:
 
 
 def read_item(delivery: Delivery, task: str, prefix: int) -> Input:
-    """The item that a worker above has stored, under the id that it has there."""
-    sequence = delivery.stream_sequence
+    """The item that a worker above has stored, under the id that it has there. Raises ValueError on what no worker of
+    ours has stored: in a frame it would take others with it."""
+    sequence, item_id = delivery.stream_sequence, delivery.subject[prefix:]
     headers = {name: value for name, value in delivery.headers.items() if not name.startswith(OF_THE_MESSAGE)}
     headers[subjects.QUEUE_HEADER] = f"{task} {sequence}"
+    if fault := header_fault(headers) or ("" if frames.is_id(item_id) else f"{item_id[:80]!r} is no item's id"):
+        raise ValueError(fault)
     payload = from_headers(delivery.headers) or delivery.payload
-    return Input(sequence, delivery.subject[prefix:], payload, headers, None, delivery.reply, time.monotonic())
+    return Input(sequence, item_id, payload, headers, None, delivery.reply, time.monotonic())

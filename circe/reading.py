@@ -33,7 +33,8 @@ NAK = b"-NAK"
 
 
 class Queue(NamedTuple):
-    """What a head reads, and how a delivery becomes an input; None is one that the reading side deals with itself."""
+    """What a head reads, and how a delivery becomes an input; None is one that the reading side deals with itself, and
+    ValueError says that it is none at all."""
 
     stream: str
     consumer: str
@@ -123,7 +124,13 @@ class Reader:
             self._resets = asyncio.create_task(self._reset(), name="reset after reconnection")
 
     def _on_delivery(self, delivery: Delivery) -> None:
-        item = self._queue.read(delivery)
+        try:
+            item = self._queue.read(delivery)
+        except ValueError as error:
+            # Left alone it would come for ever.
+            refuse(f"a message of {self._queue.stream}", error)
+            self._bus.acknowledge([delivery.reply])
+            return
         if item is not None:
             self.head.take(item)
             self.turn_soon()

@@ -151,6 +151,11 @@ def _are_headers(headers: dict[Any, Any]) -> bool:
     return all(type(each) is str and not _BREAK.search(each) for pair in headers.items() for each in pair)
 
 
+def is_id(item_id: str) -> bool:
+    """Whether an item of that id could travel in a frame."""
+    return len(item_id) <= MAX_ID_CHARS and _are_ids([item_id])
+
+
 def _are_ids(ids: list[str]) -> bool:
     """All at once, in a third of the time."""
     joined = " ".join(ids)

@@ -73,7 +73,11 @@ def _machine_subjects(app: App, edges: EdgeRecord) -> list[str]:
     for node in ("home", "node1"):
         found += [subjects.probe(node, kind) for kind in ("ping", "lease", "done", "bulk")]
         found += [subjects.wave(node, "stranger"), subjects.wave(node, "home")]
-    return sorted([*found, *(subjects.listener(app.name, task) for task in app.graph.tasks)])
+    found += [subjects.listener(app.name, task) for task in app.graph.tasks]
+    for task in app.graph.queues:
+        ids = ("zz-1", "é*", "a..b", "x" * 600, "%")
+        found += [subjects.gather(app.name, task), *(subjects.queue(app.name, task, each) for each in ids)]
+    return sorted(found)
 
 
 def _human_subjects(app: App, edges: EdgeRecord) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +13,25 @@ from deploy.watch import look
 from runtime import subjects
 from runtime.app import App
 from runtime.message import encode_publish
-from tests.integration.cluster import REPOSITORY, Cluster, Results, cluster, live, processes
+from tests.acceptance.command import application
+from tests.integration.cluster import Cluster, Results, cluster, live, processes
 from tests.integration.hostile import blows
 from tests.integration.memory import peak_bytes
 
-EXAMPLE = REPOSITORY / "app_specific_files" / "example"
+TASKS = """
+    - {name: split, base_script: split.py, children: [count, length], input_codec: text}
+    - {name: count, base_script: count.py, children: [merge]}
+    - {name: length, base_script: count.py, children: [merge]}
+    - {name: merge, base_script: merge.py, children: [stored]}
+    - {name: stored, base_script: merge.py, children: [grouped], edge: queued}
+    - {name: grouped, base_script: count.py, children: [home], gather: {count: 1, within_s: 1}}
+"""
+"""Of everything that listens on the bus, one: a fork, a join, a queue, a gather."""
+SCRIPTS = {
+    "split": "def process(item, ctx):\n    return item.split()\n",
+    "count": "def process(item, ctx):\n    return len(item)\n",
+    "merge": "def process(item, ctx):\n    return item\n",
+}
 SEED = int(os.environ.get("JUPITER_HOSTILE_SEED", "1"))
 AT_ONCE = 50
 ITEMS_EACH = 20
@@ -65,9 +80,9 @@ async def under_fire(running: Cluster, app: App, count: int, results: Own) -> in
     return sent
 
 
-async def fire(count: int, capfd: pytest.CaptureFixture[str]) -> None:
+async def fire(count: int, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     async with cluster(("home", "node1"), mapper=True) as running:
-        app = await running.submit(EXAMPLE)
+        app = await running.submit(application(folder / "example", TASKS, before="codec: json", **SCRIPTS))
         await running.map(app, {task: ("home", "node1")[n % 2] for n, task in enumerate(app.graph.tasks)})
         state = await running.bus.stream_state(subjects.ingress_stream(app.name))
         assert state is not None
@@ -114,11 +129,11 @@ async def refusals(running: Cluster, app: App) -> dict[str, int]:
 
 
 @pytest.mark.timeout(120)
-async def test_a_few_hundred_hostile_messages_do_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    await fire(400, capfd)
+async def test_a_few_hundred_hostile_messages_do_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    await fire(400, tmp_path, capfd)
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(900)
-async def test_ten_thousand_hostile_messages_do_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    await fire(int(os.environ.get("JUPITER_HOSTILE_MESSAGES", "10000")), capfd)
+async def test_ten_thousand_hostile_messages_do_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    await fire(int(os.environ.get("JUPITER_HOSTILE_MESSAGES", "10000")), tmp_path, capfd)
