@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from agents.wave_messages import ABLE, WAITING, Answer
 from agents.wave_statistics import PATIENCE_S, LocalStatistics
 from runtime import wave
+from runtime.units import seconds
 from runtime.wave import Offer
 
 ASK_AGAIN_S = 0.5
@@ -122,10 +123,11 @@ def choose(choice: Choice, local: LocalStatistics) -> tuple[str, str]:
         drawn = wave.drawn(local.app.mapper_options.seed, setting.task, able)
         node = next(name for name in drawn if name in usable)
         return node, f"{setting.task} on {node}, drawn by {local.node}"
-    prices = list(wave.prices(local.app.mapper_options.wave, *_offers(choice, local, usable), setting.here).items())
-    (node, price), rest = prices[0], prices[1:]
-    runner_up = f", before {rest[0][0]} at {rest[0][1]:.3g}" if rest else ""
-    return node, f"{setting.task} on {node} at {price:.3g}{runner_up}, by {local.node}"
+    weights = local.app.mapper_options.wave
+    prices = wave.prices(weights, *_offers(choice, local, usable), setting.here)
+    shown = "{:.3g}".format if weights.legacy else seconds
+    said = [f"{name} at {shown(price)}" for name, price in prices.items()]
+    return next(iter(prices)), f"{setting.task} on {' before '.join(said[:2])}, by {local.node}"
 
 
 def _offers(choice: Choice, local: LocalStatistics, nodes: list[str]) -> tuple[list[Offer], dict[str, float]]:

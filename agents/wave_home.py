@@ -128,7 +128,7 @@ def _mapping(app: App, told: Told) -> TaskMapping:
     reasons = [why for _, _, why in told.decisions[:REASONS]]
     more = len(told.decisions) - len(reasons)
     algorithm = wave.NAMES[app.mapper]
-    how = "drawn" if algorithm == wave.RANDOM else "at the lowest price in seconds"
+    how = "drawn" if algorithm == wave.RANDOM else "at the lowest price"
     return TaskMapping(
         assignment={task: node for task, node, _ in told.decisions},
         algorithm=algorithm,

@@ -82,8 +82,8 @@ def mapping(name: AppName, server: Server = DEFAULT_SERVER, as_json: AsJson = Fa
     """Where the tasks of an application run, why, and what that foretells."""
     from deploy import status as looking
     from deploy import tables
-    from deploy.report import seconds
     from deploy.submit import find_app
+    from runtime.units import seconds
 
     async def work(bus: Bus, _: asyncio.Event) -> dict[str, Any]:
         return await looking.mapping(bus, await find_app(bus, name))

@@ -120,14 +120,14 @@ def _json(about: Known | None, result: MappingResult, what_if: list[str]) -> dic
 
 
 def _title(result: MappingResult) -> str:
-    from deploy.report import seconds
+    from runtime.units import seconds
 
     return f"{result.algorithm}: makespan {seconds(result.makespan_s)}, period {seconds(result.period_s)}"
 
 
 def _print(about: Known | None, result: MappingResult, what_if: list[str]) -> None:
     from deploy import mapping as view
-    from deploy.report import seconds
+    from runtime.units import seconds
 
     found = result.to_json() if about is None else view.without_home(result)
     now = {} if about is None or about.mapping is None else view.in_force(result.problem, about.mapping)
@@ -199,7 +199,7 @@ def explain(
 
 
 def _print_explanation(found: dict[str, Any]) -> None:
-    from deploy.report import seconds
+    from runtime.units import seconds
 
     by_makespan = found["objective"] == "makespan"
     shown = "finish_s" if by_makespan else "period_s"
@@ -226,7 +226,7 @@ def _print_explanation(found: dict[str, Any]) -> None:
 
 
 def _cell(candidate: dict[str, Any], shown: str, is_here: bool) -> str:
-    from deploy.report import seconds
+    from runtime.units import seconds
 
     if "impossible" in candidate or not candidate:
         return "cannot"

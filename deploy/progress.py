@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from deploy.report import Figures, seconds
+from deploy.report import Figures
 from deploy.watch import Picture
 from runtime.app import App
 from runtime.network import HOME
+from runtime.units import seconds
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,6 +8,7 @@ from typing import Any
 
 from deploy.watch import Picture, node_of
 from runtime.app import App
+from runtime.units import seconds
 
 COUNTS = ("in", "out", "results", "filtered", "dead", "errors")
 
@@ -147,12 +148,3 @@ def _letter(letter: dict[str, Any]) -> str:
 def counted(count: int, what: str, ending: str = "s") -> str:
     """So many of a thing."""
     return f"{count:,} {what}{'' if count == 1 else ending}"
-
-
-def seconds(value: float | None) -> str:
-    """A duration in the unit people would use."""
-    if value is None:
-        return "-"
-    if value >= 1:
-        return f"{value:.3g} s"
-    return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"

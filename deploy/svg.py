@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
-from deploy.report import seconds
+from runtime.units import seconds
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 128, 44, 56, 22, 24
 ROW_HEIGHT, CHART_WIDTH, LABEL_WIDTH = 26, 760, 120

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy.report import COUNTS, seconds
+from deploy.report import COUNTS
 from runtime.network import HOME
+from runtime.units import seconds
 
 MIB = 1 << 20
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from deploy.report import seconds
 from deploy.verdict import BREACHES, Left, Row, Verdict
 from deploy.verify_plan import Fault
+from runtime.units import seconds
 
 COLUMNS = (
     "FAULT",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise, product
@@ -178,7 +179,8 @@ def test_a_mapping_says_who_chose_and_why() -> None:
     assert assigned["count"] == "node1"
     mapping = world.mapping
     assert mapping is not None and (mapping.algorithm, mapping.digest) == ("wave_greedy", "d")
-    assert "split on home" in mapping.why and "count on node1 at 0.0" in mapping.why and "by home" in mapping.why
+    assert "split on home at 1 s before node1 at 1 s, by home; count on node1 at 1" in mapping.why
+    assert re.search(r"count on node1 at [\d.]+ ms before node2 at 1 s, by home", mapping.why)
 
 
 def test_what_cannot_be_placed_is_said_by_name() -> None:

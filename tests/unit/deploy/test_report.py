@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from deploy.report import Figures, build, counted, seconds, summary
+from deploy.report import Figures, build, counted, summary
 from deploy.watch import Picture
 from runtime import codec, subjects
 from runtime.app import App
@@ -13,6 +13,7 @@ from runtime.graph import Task, TaskGraph
 from runtime.mapping import TaskMapping
 from runtime.message import Record
 from runtime.records import GONE, READY, Beat, EdgeRecord
+from runtime.units import seconds
 
 APP = App(
     name="demo",
