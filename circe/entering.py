@@ -6,7 +6,18 @@ import io
 
 from circe import travel
 from circe.head import Input
-from circe.object_names import INPUTS_NOTE, Root, inputs_note, inputs_of, object_name, owner_token
+from circe.object_names import (
+    INPUTS_NOTE,
+    STORES_NOTE,
+    Place,
+    Root,
+    inputs_note,
+    inputs_of,
+    object_name,
+    owner_token,
+    places_of,
+    stores_note,
+)
 from runtime import object_files, subjects
 from runtime.bus import Bus
 from runtime.network import HOME
@@ -40,6 +51,20 @@ async def claim(bus: Bus, app: str, name: str, sequence: int) -> Reference:
             f"the input names the object {name[:100]}, which is not in the bucket {bucket}; put it there first"
         )
     return Reference(info.name, info.size_bytes, info.sha256)
+
+
+async def note_message(bus: Bus, app: str, name: str, queue: str, sequence: int, subject: str) -> None:
+    """Note on an object that an input or an item of a queue names it, so that it stays for as long as that."""
+    if queue == HOME:
+        await claim(bus, app, name, sequence)
+        return
+    place = Place(queue, subject)
+
+    def noted(info: ObjectInfo) -> ObjectInfo:
+        places = places_of(info.metadata)
+        return info if place in places else info.noting(STORES_NOTE, stores_note([*places, place])[STORES_NOTE])
+
+    await object_files.note(bus, subjects.objects(app), name, noted)
 
 
 async def _store(bus: Bus, app: str, item: Input) -> Reference:

@@ -28,7 +28,7 @@ from runtime.streams import StreamState
 
 logger = logging.getLogger(__name__)
 
-LOOK_S = 2.0
+LOOK_S = 1.0
 
 
 async def sweep_for_ever(bus: Bus, app: str, head: Head) -> None:
@@ -153,7 +153,7 @@ class Sweeper:
 
 def _thing(info: ObjectInfo) -> Thing:
     root = root_of_name(info.name)
-    named = {Root(HOME, sequence) for sequence in inputs_of(info.metadata)} if root is None else {root}
+    named = {Root(HOME, sequence) for sequence in inputs_of(info.metadata)} | ({root} if root is not None else set())
     return Thing(info.nuid, info.name, frozenset(named), info.written_s, places_of(info.metadata))
 
 

@@ -11,14 +11,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from circe.entering import note_message
 from deploy.replaying import Again, plan
-from runtime import subjects
+from runtime import object_files, subjects
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.errors import UsageError
 from runtime.jetstream import of_stream
 from runtime.message import StoredMessage
 from runtime.network import HOME
+from runtime.reference import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,35 @@ async def replay(bus: Bus, app: App, task: str | None = None) -> Replayed:
     """Let the inputs behind the letters enter again, each under its own id, and drop the letters."""
     stream, subject = subjects.dead_stream(app.name), subjects.dead(app.name, task or "*")
     planned = plan([letter(message) for message in await bus.read_stream(stream, subject)], app.graph)
+    sent, kept = 0, planned.kept
     for again in planned.again:
+        if isinstance(again.payload, Reference) and not await _is_there(bus, app.name, again.payload):
+            kept += len(again.letters)
+            continue
         # Named by its last letter, which is the last one to go: a replay that is interrupted and repeated
         # lets each input enter once.
         message_id = f"replay-{again.letters[-1]}-{again.item_id}"
         headers = {**again.headers, subjects.MESSAGE_ID_HEADER: message_id}
-        await bus.store_until(_entrance(app.name, again), again.payload, headers)
+        await _enter(bus, app.name, again, headers)
+        sent += 1
         for number in again.letters:
             await _drop(bus, stream, number)
-    return Replayed(len(planned.again), planned.kept)
+    return Replayed(sent, kept)
+
+
+async def _is_there(bus: Bus, app: str, reference: Reference) -> bool:
+    info = await object_files.find(bus, subjects.objects(app), reference.name)
+    return info is not None and info.sha256 == reference.sha256
+
+
+async def _enter(bus: Bus, app: str, again: Again, headers: dict[str, str]) -> None:
+    """Store the input; what it refers to is its own from now on, and no more the letters'."""
+    subject = _entrance(app, again)
+    if isinstance(again.payload, bytes):
+        await bus.store_until(subject, again.payload, headers)
+        return
+    stored = await bus.store_until(subject, b"", headers | again.payload.headers())
+    await note_message(bus, app, again.payload.name, again.queue, stored.sequence, subject)
 
 
 def _entrance(app: str, again: Again) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from pathlib import Path
 
 from deploy.positions import Positions
+from deploy.uploading import Item, upload
 from runtime import subjects
+from runtime.app import App
 from runtime.bus import Bus
 from runtime.bus_errors import NoResponders, RequestTimeout, StreamFull, WriteBufferFull
 from runtime.errors import JupiterError, UsageError
@@ -85,11 +87,12 @@ def _read(
 class Sender:
     """Stores items in the ingress of an application, many batches at a time."""
 
-    def __init__(self, bus: Bus, app: str, invocation: str, positions: Positions) -> None:
+    def __init__(self, bus: Bus, app: App, invocation: str, positions: Positions) -> None:
         """`invocation` makes the message ids of this command its own."""
         self._bus = bus
-        self._app = app
-        self._subject = subjects.ingress(app)
+        self._app = app.name
+        self._objects_bytes = app.limits.objects_bytes
+        self._subject = subjects.ingress(app.name)
         self._invocation = invocation
         self._positions = positions
         self._room = asyncio.Semaphore(BATCHES_UNDER_WAY)
@@ -99,7 +102,12 @@ class Sender:
         self.waits_for_room = False
         """The ingress is full at the moment."""
 
-    async def send(self, items: list[bytes]) -> None:
+    @property
+    def limit_bytes(self) -> int:
+        """The largest payload of a message."""
+        return self._bus.link.max_payload_bytes - HEADER_BYTES
+
+    async def send(self, items: Sequence[Item]) -> None:
         """Hand items over; waits while enough of them are under way. Raises what made an earlier one fail."""
         for batch in batches(items):
             await self._room.acquire()
@@ -125,21 +133,19 @@ class Sender:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    def _start(self, batch: list[bytes]) -> None:
-        first = self._positions.sent_count + 1
-        outgoing = [self._outgoing(first + index, item) for index, item in enumerate(batch)]
-        self._positions.send(len(batch))
-        task = asyncio.create_task(self._store(first, outgoing), name=f"inputs from {first}")
+    def _start(self, batch: list[Item]) -> None:
+        first = self._positions.send(len(batch))
+        task = asyncio.create_task(self._store(first, batch), name=f"inputs from {first}")
         self._under_way.add(task)
         task.add_done_callback(self._settled)
 
-    def _outgoing(self, position: int, item: bytes) -> Outgoing:
-        limit_bytes = self._bus.link.max_payload_bytes - HEADER_BYTES
-        if len(item) > limit_bytes:
-            raise JupiterError(
-                f"input {position} has {len(item)} bytes and the server takes {limit_bytes}; cut the input smaller"
-            )
-        return Outgoing(self._subject, item, {subjects.MESSAGE_ID_HEADER: f"{self._invocation}-{position}"})
+    async def _outgoing(self, position: int, item: Item) -> Outgoing:
+        message_id = f"{self._invocation}-{position}"
+        headers = {subjects.MESSAGE_ID_HEADER: message_id}
+        if isinstance(item, bytes) and len(item) <= self.limit_bytes:
+            return Outgoing(self._subject, item, headers)
+        named = await upload(self._bus, self._app, item, f"input/{message_id}", self._objects_bytes)
+        return Outgoing(self._subject, b"", headers | named)
 
     def _settled(self, task: asyncio.Task[None]) -> None:
         self._room.release()
@@ -153,8 +159,8 @@ class Sender:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
-    async def _store(self, first: int, outgoing: list[Outgoing]) -> None:
-        waiting = list(enumerate(outgoing, first))
+    async def _store(self, first: int, batch: list[Item]) -> None:
+        waiting = [(position, await self._outgoing(position, item)) for position, item in enumerate(batch, first)]
         wait_s = FIRST_RETRY_S
         loop = asyncio.get_running_loop()
         served_s = loop.time()
@@ -181,15 +187,16 @@ class Sender:
         self._clear.set()
 
 
-def batches(items: Iterable[bytes]) -> Iterable[list[bytes]]:
+def batches(items: Iterable[Item]) -> Iterable[list[Item]]:
     """Groups of items that are stored in one write: bounded in number and, but for a single item, in bytes."""
-    batch: list[bytes] = []
+    batch: list[Item] = []
     size_bytes = 0
     for item in items:
-        if batch and (len(batch) == BATCH_ITEMS or size_bytes + len(item) > BATCH_BYTES):
+        own_bytes = BATCH_BYTES if isinstance(item, Path) else len(item)
+        if batch and (len(batch) == BATCH_ITEMS or size_bytes + own_bytes > BATCH_BYTES):
             yield batch
             batch, size_bytes = [], 0
         batch.append(item)
-        size_bytes += len(item)
+        size_bytes += own_bytes
     if batch:
         yield batch

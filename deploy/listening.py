@@ -75,7 +75,7 @@ async def outputs(bus: Bus, app: App, task: str, count: int | None, on_listening
     def line(message: Message) -> bytes:
         item_id = message.headers.get(subjects.ID_HEADER, "")
         position = values.position(message.headers.get(subjects.INPUT_HEADER))
-        return values.line(item_id, position, task, values.text(message.payload, decode))
+        return values.line(item_id, position, task, values.shown(message.payload, message.headers, decode))
 
     tail = Tail(line, count)
     await Listener(bus, app.name, task, tail).open()

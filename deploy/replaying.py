@@ -13,6 +13,7 @@ from runtime.errors import UsageError
 from runtime.graph import TaskGraph
 from runtime.message import encode_headers
 from runtime.network import HOME
+from runtime.reference import Payload, from_record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Again:
     queue: str
     """Where it enters: `home`, the ingress, or a task with a queue of its own."""
     item_id: str
-    payload: bytes
+    payload: Payload
     headers: Mapping[str, str]
     letters: tuple[int, ...]
     """Numbers of the letters that it makes up for, in their order."""
@@ -47,7 +48,7 @@ class _Root:
     item_id: str
     task: str | None
     queue: str
-    payload: bytes
+    payload: Payload
     headers: Mapping[str, str]
 
 
@@ -113,10 +114,12 @@ def _root(letter: Mapping[str, Any], graph: TaskGraph) -> _Root | None:
     return _Root(sequence=sequence, item_id=root_id, task=entry, queue=queue, payload=payload, headers=plain)
 
 
-def original(kept: object) -> bytes | None:
+def original(kept: object) -> Payload | None:
     """The payload that a letter keeps; None when it keeps none that could be sent again."""
     if not isinstance(kept, dict):
         return None
+    if (reference := from_record(kept)) is not None:
+        return reference
     text, encoded = kept.get("text"), kept.get("base64")
     try:
         if isinstance(text, str) and set(kept) == {"text"}:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from deploy import values
+from deploy.big_results import ResultFiles
 from deploy.ending import Ended, Ending
 from deploy.positions import Places
 from deploy.reorder import Reorder
@@ -27,6 +28,7 @@ from runtime.codec import CODECS
 from runtime.errors import JupiterError, UsageError
 from runtime.message import Delivery
 from runtime.pulling import Pull
+from runtime.reference import Payload, Reference, from_headers
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ class Stored(NamedTuple):
     sequence: int
     task: str
     item_id: str
-    payload: bytes
+    payload: Payload
     reply: str
 
 
@@ -91,11 +93,12 @@ def check_output(path: str | None) -> None:
 class ResultReader:
     """`async with ResultReader(…) as reader`, then `settle` from time to time."""
 
-    def __init__(self, bus: Bus, app: App, places: Places, output: Output) -> None:
+    def __init__(self, bus: Bus, app: App, places: Places, output: Output, files: ResultFiles) -> None:
         self._bus = bus
         self._app = app
         self._ending = Ending(bus, app)
         self._output = output
+        self._files = files
         self._places = places
         self._decode = CODECS[app.codec].decode
         self._prefix = len(subjects.put(app.name, "", "")) - 1
@@ -138,7 +141,8 @@ class ResultReader:
         given = delivery.headers.get(subjects.INPUT_HEADER, "")
         root = int(given) if given.isdigit() else 0
         sequence = delivery.stream_sequence
-        stored = Stored(sequence, task, item_id, delivery.payload, delivery.reply)
+        payload = from_headers(delivery.headers) or delivery.payload
+        stored = Stored(sequence, task, item_id, payload, delivery.reply)
         if self._reorder.take(sequence, root, item_id, task, stored):
             self.last_arrival_s = self._loop.time()
             self.first_arrival_s = self.first_arrival_s or self.last_arrival_s
@@ -190,12 +194,16 @@ class ResultReader:
     async def _write(self, released: list[tuple[int | None, Stored]]) -> None:
         if not released:
             return
-        lines = [self._line(position, stored) for position, stored in released]
+        lines = [await self._line(position, stored) for position, stored in released]
         await self._output.write(lines)
         self._bus.acknowledge([stored.reply for _, stored in released])
         self.written_count += len(released)
         self.waiting_bytes -= sum(len(stored.payload) for _, stored in released)
         self._held.difference_update(stored.sequence for _, stored in released)
 
-    def _line(self, position: int | None, stored: Stored) -> bytes:
-        return values.line(stored.item_id, position, stored.task, values.text(stored.payload, self._decode))
+    async def _line(self, position: int | None, stored: Stored) -> bytes:
+        if isinstance(stored.payload, Reference):
+            value = await self._files.value(stored.task, stored.item_id, stored.payload)
+        else:
+            value = values.text(stored.payload, self._decode)
+        return values.line(stored.item_id, position, stored.task, value)

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import secrets
 
-from deploy.cutting import Cutter
-from deploy.ingest import Sender, read_chunks
+from deploy.big_inputs import cut
+from deploy.ingest import Sender
 from deploy.positions import Positions
 from deploy.progress import Progress
 from deploy.report import counted
@@ -25,8 +25,8 @@ async def send_all(bus: Bus, name: str, source: str, stopping: asyncio.Event, sh
     if await bus.stream_state(subjects.ingress_stream(name)) is None:
         raise JupiterError(f"{name} has no ingress yet: is the dispatcher running?")
     positions = Positions()
-    sender = Sender(bus, name, secrets.token_hex(4), positions)
-    reading = asyncio.create_task(_read(source, Cutter(app.input), sender), name="input")
+    sender = Sender(bus, app, secrets.token_hex(4), positions)
+    reading = asyncio.create_task(_read(source, app.input, sender), name="input")
     try:
         while not reading.done():
             await asyncio.wait([reading], timeout=SHOW_S)
@@ -46,9 +46,8 @@ async def send_all(bus: Bus, name: str, source: str, stopping: asyncio.Event, sh
     return positions.stored_count
 
 
-async def _read(source: str, cutter: Cutter, sender: Sender) -> None:
-    async with contextlib.aclosing(read_chunks(source)) as chunks:
-        async for chunk in chunks:
-            await sender.send(cutter.feed(chunk))
-    await sender.send(cutter.finish())
-    await sender.finish()
+async def _read(source: str, kind: str | int, sender: Sender) -> None:
+    async with contextlib.aclosing(cut(source, kind, sender.limit_bytes)) as found:
+        async for items in found:
+            await sender.send(items)
+        await sender.finish()

@@ -9,13 +9,15 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from deploy.cutting import Cutter
+from deploy.big_inputs import cut
+from deploy.big_results import ResultFiles, folder_beside
 from deploy.ending import Ended
-from deploy.ingest import Sender, read_chunks
+from deploy.ingest import Sender
 from deploy.lead import Lead
 from deploy.positions import Counted, Positions
 from deploy.report import Figures, counted
 from deploy.results import Output, ResultReader
+from deploy.uploading import Item
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.bus_errors import NoResponders, RequestTimeout
@@ -58,7 +60,7 @@ class Stream:
         self._show = show
         self._loop = asyncio.get_running_loop()
         self._positions = Positions()
-        self._sender = Sender(bus, app.name, secrets.token_hex(4), self._positions)
+        self._sender = Sender(bus, app, secrets.token_hex(4), self._positions)
         self._lead = Lead(self._loop.time())
         self._moved = asyncio.Event()
         self._held_bytes = 0
@@ -77,7 +79,8 @@ class Stream:
         places = Counted(0) if self._plan.source is None else self._positions
         output = Output(self._plan.output)
         try:
-            async with ResultReader(self._bus, self._app, places, output) as reader, self._feeding() as feeding:
+            files = ResultFiles(self._bus, self._app.name, folder_beside(self._plan.output, self._app.name))
+            async with ResultReader(self._bus, self._app, places, output, files) as reader, self._feeding() as feeding:
                 while not self._has_ended(await self._try_look(reader), feeding):
                     if stopping.is_set() or _has_failed(feeding):
                         await self._drain(reader, feeding)
@@ -103,17 +106,14 @@ class Stream:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _feed(self, source: str) -> None:
-        cutter = Cutter(self._app.input)
-        async with contextlib.aclosing(read_chunks(source)) as chunks:
-            async for chunk in chunks:
-                await self._send(cutter.feed(chunk))
+        async with contextlib.aclosing(cut(source, self._app.input, self._sender.limit_bytes)) as found:
+            async for items in found:
+                await self._send(items)
                 if self._has_enough():
                     break
-            else:
-                await self._send(cutter.finish())
-        await self._sender.finish()
+            await self._sender.finish()
 
-    async def _send(self, items: list[bytes]) -> None:
+    async def _send(self, items: list[Item]) -> None:
         if self._plan.is_once:
             items = items[: 1 - self._positions.sent_count]
         while items:

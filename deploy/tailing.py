@@ -11,7 +11,7 @@ from runtime import subjects
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.codec import CODECS
-from runtime.message import Message
+from runtime.message import Message, StoredMessage
 
 QUEUED = 10_000
 QUEUED_BYTES = 64 << 20
@@ -64,11 +64,12 @@ async def results(bus: Bus, app: App, count: int | None, on_listening: Callable[
     decode = CODECS[app.codec].decode
     written = 0
 
-    def line(subject_rest: str, sequence: str | None, payload: bytes) -> bytes:
-        task, _, item_id = subject_rest.partition(".")
-        return values.line(item_id, values.position(sequence), task, values.text(payload, decode))
+    def line(message: Message | StoredMessage) -> bytes:
+        task, _, item_id = message.subject[prefix:].partition(".")
+        position = values.position(message.headers.get(subjects.INPUT_HEADER))
+        return values.line(item_id, position, task, values.shown(message.payload, message.headers, decode))
 
-    tail = Tail(lambda m: line(m.subject[prefix:], m.headers.get(subjects.INPUT_HEADER), m.payload), count)
+    tail = Tail(line, count)
     if not from_start:
         await bus.subscribe(subjects.egress(app.name), tail.take)
         on_listening()
@@ -85,9 +86,8 @@ async def results(bus: Bus, app: App, count: int | None, on_listening: Callable[
         news.clear()
         page = await bus.read_page(stream, subject, sequence)
         page = page if count is None else page[: count - written]
-        lines = [line(m.subject[prefix:], m.headers.get(subjects.INPUT_HEADER), m.payload) for m in page]
         if page:
-            await asyncio.to_thread(_write, b"".join(lines))
+            await asyncio.to_thread(_write, b"".join([line(message) for message in page]))
             written += len(page)
             sequence = page[-1].sequence + 1
         else:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
 from typing import Any
+
+from runtime.reference import from_headers
 
 
 def text(payload: bytes, decode: Callable[[bytes], Any]) -> str:
@@ -17,6 +19,12 @@ def text(payload: bytes, decode: Callable[[bytes], Any]) -> str:
     except Exception:
         # Whatever the codec or the encoder finds wrong with it, the bytes themselves are not lost.
         return _dump(_plain(payload))
+
+
+def shown(payload: bytes, headers: Mapping[str, str], decode: Callable[[bytes], Any]) -> str:
+    """The value of a message; where it lies elsewhere, which object it is."""
+    reference = from_headers(headers)
+    return text(payload, decode) if reference is None else _dump(reference.to_record())
 
 
 def line(item_id: str, position: int | None, task: str, value: str) -> bytes:

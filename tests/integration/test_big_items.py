@@ -8,10 +8,15 @@ import io
 import json
 import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from deploy import dead
+from deploy.progress import progress
+from deploy.sending import send_all
 from runtime import object_files, subjects
 from runtime.app import App
 from runtime.jetstream import bucket_stream
@@ -49,9 +54,53 @@ class Heard:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
     # With keys: nobody needs more of the server than `runtime.permissions` says.
-    keys = Keys(tmp_path_factory.mktemp("keys"), ("big",), ("home", "node1"))
+    keys = Keys(tmp_path_factory.mktemp("keys"), ("big", "picky"), ("home", "node1"))
     async with cluster(("home", "node1"), secrecy=keys, max_payload_bytes=MEBI) as started:
         yield started
+
+
+PICKY = """
+import os
+from pathlib import Path
+
+
+def process(item, ctx):
+    if not os.path.exists({flag!r}):
+        raise ValueError("not yet")
+    copy = ctx.scratch / "out"
+    copy.write_bytes(item.read_bytes())
+    yield copy
+    yield b"small"
+"""
+
+
+@dataclass
+class Picky:
+    """An application whose one input has failed; it would not once the flag is there."""
+
+    app: App
+    flag: Path
+    digest: str
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def picky(running: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Picky:
+    folder = tmp_path_factory.mktemp("apps") / "picky"
+    flag, source = folder.parent / "flag", folder.parent / "source"
+    folder.mkdir()
+    (folder / "app_config.yaml").write_text(
+        "application:\n  codec: bytes\n  input: whole\n  tasks:\n    home: {children: [look]}\n    dag_tasks:\n"
+        "      - {name: look, base_script: look.py, children: [home], retries: 0}\n"
+    )
+    (folder / "look.py").write_text(PICKY.format(flag=str(flag)))
+    app = await running.submit(folder)
+    await running.map(app, {"look": "home"})
+    source.write_bytes(os.urandom(12 * MEBI))
+    assert await send_all(running.bus, app.name, str(source), asyncio.Event(), progress()) == 1
+    async with asyncio.timeout(20):
+        while not await dead.letters(running.bus, app.name):
+            await asyncio.sleep(0.05)
+    return Picky(app, flag, hashlib.sha256(source.read_bytes()).hexdigest())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -91,7 +140,9 @@ async def until_empty(running: Cluster, app: App, timeout_s: float = 30.0) -> No
         await asyncio.sleep(0.1)
 
 
-async def test_a_big_item_goes_through_a_diamond_while_a_worker_is_killed(running: Cluster, app: App) -> None:
+async def test_a_big_item_goes_through_a_diamond_while_a_worker_is_killed(
+    running: Cluster, picky: Picky, app: App
+) -> None:
     heard = await listening(running, app)
     payload = os.urandom(40 * MEBI)
     digest = await send_big(running, app, "first", payload)
@@ -113,3 +164,22 @@ async def test_a_big_item_goes_through_a_diamond_while_a_worker_is_killed(runnin
     letters = await running.bus.read_stream(subjects.dead_stream(app.name), subjects.dead(app.name))
     assert [json.loads(each.payload)["error"] for each in letters] == []
     await until_empty(running, app)
+
+
+async def test_a_big_input_that_fails_stays_with_its_letter_and_enters_again(
+    running: Cluster, picky: Picky, app: App
+) -> None:
+    # The test above has waited until what no letter names was gone.
+    (letter,) = await dead.letters(running.bus, picky.app.name)
+    assert letter["error"] == "ValueError: not yet"
+    assert letter["input"]["size_bytes"] == 12 * MEBI
+    assert await running.bus.object_names(subjects.objects(picky.app.name)) == [letter["input"]["object"]]
+    picky.flag.touch()
+    heard = await listening(running, picky.app)
+    done = await dead.replay(running.bus, picky.app)
+    assert (done.sent, done.kept) == (1, 0)
+    await heard.wait_for(2)
+    (reference,) = heard.references
+    assert reference.sha256 == picky.digest
+    assert b"small" in [found[0] for found in heard.results.values()]
+    await until_empty(running, picky.app)
