@@ -72,7 +72,7 @@ class TaskObjects:
         if not isinstance(payload, Reference):
             return payload
         with await asyncio.to_thread(path.open, "wb") as file:
-            await persist(lambda: object_files.read(self._bus, self._bucket, payload, file), f"fetching {payload.name}")
+            await object_files.read(self._bus, self._bucket, payload, file)
         await asyncio.to_thread(path.chmod, READ_ONLY)
         return path
 

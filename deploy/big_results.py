@@ -11,7 +11,7 @@ from pathlib import Path
 from runtime import object_files, subjects
 from runtime.bus import Bus
 from runtime.errors import JupiterError
-from runtime.object_files import ObjectError, persist
+from runtime.object_files import ObjectError
 from runtime.reference import Reference
 
 MAX_NAME_CHARS = 200
@@ -47,9 +47,7 @@ class ResultFiles:
         part = path.with_name(f"{path.name}.part")
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         with await asyncio.to_thread(part.open, "wb") as file:
-            await persist(
-                lambda: object_files.read(self._bus, self._bucket, reference, file), f"fetching {reference.name}"
-            )
+            await object_files.read(self._bus, self._bucket, reference, file)
         await asyncio.to_thread(os.replace, part, path)
 
 

@@ -14,6 +14,7 @@ import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import BinaryIO, TypeVar
 
 from runtime import object_layout
@@ -154,8 +155,11 @@ async def note(bus: Bus, bucket: str, name: str, change: Callable[[ObjectInfo], 
 
 
 async def read(bus: Bus, bucket: str, reference: Reference, target: BinaryIO) -> None:
-    """Write the object's bytes to `target`, from its beginning. Raises ObjectError when they are not those meant."""
-    info = await find(bus, bucket, reference.name)
+    """Write the object's bytes to `target`, from its beginning. Raises ObjectError when they are not those meant.
+
+    What the bus does not answer is asked for again: a page is read by its sequence, so nothing begins anew.
+    """
+    info = await persist(lambda: find(bus, bucket, reference.name), f"looking for {reference.name}")
     if info is None:
         raise ObjectError(f"the object {reference.name} ({reference.size_bytes} bytes) is not there any more")
     if (info.sha256 or reference.sha256, info.size_bytes) != (reference.sha256, reference.size_bytes):
@@ -180,7 +184,7 @@ async def _read_pieces(bus: Bus, bucket: str, info: ObjectInfo, target: BinaryIO
 
     while left_bytes > 0:
         asked_s = loop.time()
-        page = await bus.read_page(stream, subject, sequence, pace.pieces)
+        page = await persist(partial(bus.read_page, stream, subject, sequence, pace.pieces), f"reading {info.name}")
         if not page:
             break
         pace.took(loop.time() - asked_s)
