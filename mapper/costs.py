@@ -104,7 +104,10 @@ def _load(profile: NodeProfile, cores: float, used_cores: float) -> NodeLoad:
 
 def _reasons(app: App, table: ProfileTable, task: str, nodes: tuple[str, ...]) -> str:
     failures = table.failures(app, task, nodes)
-    said = [f"on {node} it {_verb(failures.get(node, 'not measured'))}" for node in nodes[:REASONS]]
+    alike: dict[str, list[str]] = {}
+    for node in nodes[:REASONS]:
+        alike.setdefault(_verb(failures.get(node, "not measured")), []).append(node)
+    said = [f"on {', '.join(found)} it {why}" for why, found in alike.items()]
     return "; ".join(said) + (f"; and so on for {len(nodes) - REASONS} more" if len(nodes) > REASONS else "")
 
 

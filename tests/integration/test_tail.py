@@ -16,8 +16,8 @@ from tests.acceptance.command import Place, Running, application
 from tests.integration.cluster import Results, cluster
 from tests.integration.test_diamond import until_nothing_is_in_flight
 
-ITEMS = 3000
-LARGE_BYTES = 20_000
+ITEMS = 1500
+LARGE_BYTES = 40_000
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -61,7 +61,8 @@ async def test_a_listener_in_the_middle_misses_nothing_and_a_slow_one_holds_nobo
         await until_nothing_is_in_flight(running, app)  # what the kill had made to come twice
         async with place.started(*command) as tail:  # nobody reads what it writes
             await tail.says("Ctrl-C ends it")
-            await running.send(app, [bytes([97]) * LARGE_BYTES] * 2 * ITEMS, "large")
+            for sender in ("large", "more"):
+                await running.send(app, [bytes([97]) * LARGE_BYTES] * ITEMS, sender)
             await results.wait_for(5 * ITEMS, timeout_s=30.0)
             tail.process.send_signal(signal.SIGINT)
             assert tail.process.stdout is not None

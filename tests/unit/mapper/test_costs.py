@@ -116,7 +116,7 @@ def test_what_failed_is_not_derived() -> None:
 
 
 def test_a_task_that_was_measured_nowhere_is_an_error_by_name() -> None:
-    with pytest.raises(UsageError, match="task a can run on no node: on home it was not measured"):
+    with pytest.raises(UsageError, match="task a can run on no node: on home, node1, node2 it was not measured"):
         costs.state(chain("a"), known.table(SPEEDS, {}), NOW_S)
 
 
