@@ -9,19 +9,18 @@ again of an ended one is only acknowledged. The shell (`circe.gathering`) stores
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from circe.credit import WINDOW, Amount
 from circe.flow import SendControl
 from circe.grouping import Bounds, Formed, Grouping
-from circe.groups import MOST_ITEMS, Group, State, group_id, pack
+from circe.groups import MOST_ITEMS, Group, State, group_id, headers_of_group, is_marked, marked, pack, unmarked
 from circe.head import Acknowledge, Head, Input
 from circe.letters import Origin
 from circe.outbox import MAX_FRAME_PARTS, SendFrame
-from circe.replay import OWN
-from runtime import subjects
+from circe.progress import Progress
 from runtime.graph import Gather
-from runtime.reference import Payload, Reference
+from runtime.reference import Reference
 
 
 class GatherHead(Head):
@@ -66,13 +65,11 @@ class GatherHead(Head):
         self._is_recovered = False
         self._grouping = Grouping(self._rule, self._bounds, self.counts)
         self._source = ""
-        self._high = 0
-        """The highest sequence that has ended."""
-        self._seen = 0
-        self._unended: set[int] = set()
-        """All up to `_seen` that have not ended, also what is still to come again."""
+        self._progress = Progress()
         self._held: dict[int, Input] = {}
         self._unsorted: deque[Input] = deque()
+        self._asked: set[int] = set()
+        """Items of which user code has yet to say which group they are in."""
         self._again: list[Input] = []
         self._groups: dict[int, Group] = {}
         """Closed and not ended, by root."""
@@ -96,14 +93,13 @@ class GatherHead(Head):
         if state.source != source:
             state = State(source)
         self._source = source
-        self._high = self._seen = max(state.high, floor)
-        self._unended = {sequence for sequence in state.open if sequence > floor}
         for group in state.groups:
             there = tuple(sequence for sequence in group.sequences if sequence > floor)
             if there:
                 self._groups[group.root] = group._replace(sequences=there)
-                self._unended.update(there)
                 self._awaited |= dict.fromkeys(there, group.root)
+        still_open = (sequence for sequence in (*state.open, *self._awaited) if sequence > floor)
+        self._progress = Progress(max(state.high, floor), still_open)
         return self._state()
 
     def recovered(self) -> None:
@@ -134,8 +130,8 @@ class GatherHead(Head):
 
     def _state(self) -> State:
         in_groups = {sequence for group in self._groups.values() for sequence in group.sequences}
-        open_ = frozenset(each for each in self._unended - in_groups if each <= self._high)
-        return State(self._source, self._high, open_, tuple(self._groups.values()))
+        open_ = self._progress.open(in_groups)
+        return State(self._source, self._progress.high, open_, tuple(self._groups.values()))
 
     # ---- items
 
@@ -164,13 +160,11 @@ class GatherHead(Head):
             self._held[sequence] = self._held[sequence]._replace(token=item.token)
             self.counts["delivered_again"] += 1
             return
-        if sequence <= self._seen and sequence not in self._unended:
+        if self._progress.has_ended(sequence):
             self._again.append(item)
             self.counts["delivered_again"] += 1
             return
-        if sequence > self._seen:
-            self._unended.update(range(self._seen + 1, sequence + 1))
-            self._seen = sequence
+        self._progress.saw(sequence)
         self._held[sequence] = item
         self.counts["groups.items"] += 1
         root = self._awaited.pop(sequence, None)
@@ -179,12 +173,12 @@ class GatherHead(Head):
             return
         self._members += 1
         self._member_bytes += len(item.payload)
-        if self._is_whole(item):
+        if is_marked(item.headers, self.queue):
             self._close_as(item.item_id, (sequence,))
         elif self._sorts or isinstance(item.payload, Reference):
             self._unsorted.append(item)
         else:
-            self.sort(sequence, "", is_last=False, now_s=item.taken_s)
+            self._group(item, "", is_last=False, now_s=item.taken_s)
 
     @property
     def unsorted(self) -> int:
@@ -193,21 +187,25 @@ class GatherHead(Head):
 
     def to_sort(self, limit: int) -> list[Input]:
         """Items whose group user code has to say; then `sort` or `dead` is called for each."""
-        return [self._unsorted.popleft() for _ in range(min(limit, len(self._unsorted)))]
+        items = [self._unsorted.popleft() for _ in range(min(limit, len(self._unsorted)))]
+        self._asked.update(item.sequence for item in items)
+        return items
 
     def sort(self, sequence: int, key: str, *, is_last: bool, now_s: float) -> None:
         """The group of an item is known."""
-        item = self._held.get(sequence)
-        if item is not None:  # the queue may have become another head's meanwhile
-            size_bytes = len(item.payload)
-            self._close(self._grouping.add(key, sequence, size_bytes, is_last=is_last, now_s=now_s))
+        if sequence in self._asked:  # not when the queue was another head's meanwhile
+            self._asked.discard(sequence)
+            self._group(self._held[sequence], key, is_last=is_last, now_s=now_s)
+
+    def _group(self, item: Input, key: str, *, is_last: bool, now_s: float) -> None:
+        self._close(self._grouping.add(key, item.sequence, len(item.payload), is_last=is_last, now_s=now_s))
 
     def dead(self, sequence: int) -> None:
         """The item has no group: it is a stored dead letter."""
-        item = self._held.get(sequence)
-        if item is not None:
+        if sequence in self._asked:
+            self._asked.discard(sequence)
             self._members -= 1
-            self._member_bytes -= len(item.payload)
+            self._member_bytes -= len(self._held[sequence].payload)
             self._end([sequence])
 
     # ---- groups
@@ -232,22 +230,16 @@ class GatherHead(Head):
         members = [self._held[sequence] for sequence in group.sequences]
         self._sizes[group.root] = sum(len(member.payload) for member in members)
         first = self._held[min(group.sequences)]
-        if self._is_whole(first):
-            payload, headers = first.payload, _without(first.headers)
-        else:
-            payload, headers = pack(_bytes(member.payload) for member in members), _own(first.headers)
+        payload, headers = first.payload, unmarked(first.headers)
+        if not is_marked(first.headers, self.queue):
+            payload, headers = pack(_bytes(member) for member in members), headers_of_group(first.headers)
         for member in members:
             self._held[member.sequence] = member._replace(payload=b"")  # the lineage has it from here on
         super().take(Input(group.root, group.item_id, payload, headers, None, "", members[0].taken_s))
 
-    def _is_whole(self, item: Input) -> bool:
-        """Whether it is a group already: one that was a dead letter, and is sent again."""
-        return item.headers is not None and item.headers.get(subjects.GROUP_HEADER) == self.queue
-
     def _end(self, sequences: Sequence[int]) -> None:
         self._ending += sequences
-        self._unended.difference_update(sequences)
-        self._high = max(self._high, *sequences)
+        self._progress.end(sequences)
 
     # ---- what goes out
 
@@ -288,24 +280,14 @@ class GatherHead(Head):
         """What is behind a dead letter: a group that runs, or an item that has none."""
         if number in self._sizes:
             found = super().origin(number)
-            marked = {subjects.GROUP_HEADER: self.queue}
-            return found and found._replace(headers={**(found.headers or {}), **marked})
+            return found and found._replace(headers=marked(found.headers, self.queue))
         item = self._held.get(number)
         return item and Origin(item.item_id, item.task, item.headers, item.payload, self.queue)
 
 
-def _bytes(payload: Payload) -> bytes:
-    assert isinstance(payload, bytes)  # user code does not get an object as an item of a group
-    return payload
-
-
-def _own(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """What tells where a group comes from. Its members' own headers are not the group's."""
-    return {name: value for name, value in (headers or {}).items() if name in OWN}
-
-
-def _without(headers: Mapping[str, str] | None) -> dict[str, str]:
-    return {name: value for name, value in (headers or {}).items() if name != subjects.GROUP_HEADER}
+def _bytes(item: Input) -> bytes:
+    assert isinstance(item.payload, bytes)  # an object is in no group
+    return item.payload
 
 
 def _acknowledge(items: list[Input], now_s: float) -> Acknowledge:

@@ -6,12 +6,13 @@ replaces the one before and expects it, so a process that has been replaced cann
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
 import msgpack
 
+from circe.replay import OWN
 from runtime import subjects
 from runtime.graph import MOST_GATHERED
 
@@ -19,6 +20,9 @@ MEMBER_BYTES = 5
 """What a member's payload costs beyond itself in a group's."""
 MOST_ITEMS = 2 * MOST_GATHERED
 """What a gather holds, half of it in open groups: the journal's message may name them all."""
+
+
+Headers = Mapping[str, str] | None
 
 
 class Group(NamedTuple):
@@ -60,6 +64,24 @@ def unpack(payload: bytes) -> list[bytes]:
     if not isinstance(members, list) or not all(type(member) is bytes for member in members):
         raise ValueError("not a group of items")
     return members
+
+
+def headers_of_group(headers: Headers) -> dict[str, str]:
+    """Of its first member's, what tells where that comes from: the members' own are not the group's."""
+    return {name: value for name, value in (headers or {}).items() if name in OWN}
+
+
+def marked(headers: Headers, task: str) -> dict[str, str]:
+    """Of a group that comes again, from a dead letter, as one item of the queue of its gather."""
+    return {**(headers or {}), subjects.GROUP_HEADER: task}
+
+
+def is_marked(headers: Headers, task: str) -> bool:
+    return headers is not None and headers.get(subjects.GROUP_HEADER) == task
+
+
+def unmarked(headers: Headers) -> dict[str, str]:
+    return {name: value for name, value in (headers or {}).items() if name != subjects.GROUP_HEADER}
 
 
 def encode_state(state: State, writer: str, number: int) -> bytes:

@@ -131,8 +131,8 @@ class World:
             self._give_back(process)
 
     def _give_back(self, process: Process) -> None:
-        """What the queue gave to it comes again, if nobody has acknowledged it."""
-        process.sorting, process.keeping, process.is_fencing = [], None, False
+        """What the queue gave to it comes again, if nobody has acknowledged it. User code goes on with what it has."""
+        process.keeping, process.is_fencing = None, False
         for token in process.head.surrender():
             self._comes_again(int(token))
 

@@ -245,3 +245,20 @@ def test_what_it_holds_is_given_back_when_the_queue_is_anothers() -> None:
     assert (kit.head.room, kit.head.in_flight, kit.head.due_s) == (0, 0, None)
     kit.head.kept()  # the answer to what was under way
     assert kit.turn() is None
+
+
+def test_an_answer_from_before_it_was_given_back_groups_no_item_twice() -> None:
+    kit = Kit(sorts=True, count=1)
+    kit.recover()
+    kit.head.take(item(1))
+    kit.head.to_sort(10)
+    kit.head.surrender()
+    kit.recover()
+    kit.head.take(item(1))
+    kit.head.sort(1, "early", is_last=False, now_s=0.0)
+    assert [each.sequence for each in kit.head.to_sort(10)] == [1]
+    for key in ("a", "b"):
+        kit.head.sort(1, key, is_last=False, now_s=0.0)
+    kit.turns()
+    assert list(kit.groups) == ["r-1.~a"]
+    assert kit.acknowledged == [1]
