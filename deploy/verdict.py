@@ -119,10 +119,13 @@ class Ends:
     repeats: int = 0
 
     def add_letters(self, end: End, letters: Sequence[Letter]) -> None:
-        """After the results: a letter may say that they were there before."""
+        """After the results: a letter may say that they were there before, in the egress or in a queue on the way.
+
+        Where they were not, and it was refused all the same, they are missing.
+        """
         roots = {root for (task, _), (_, root) in self.results.items() if task == end[0]}
         for letter in letters:
-            if letter.error.startswith(ALREADY_USED) and roots and letter.root not in roots:
+            if letter.error.startswith(ALREADY_USED) and letter.root not in roots:
                 self.repeats += 1
             elif end in self.dead:
                 self.doubled.append(f"dead letter {letter.task}/{letter.item_id}")

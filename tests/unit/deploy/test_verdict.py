@@ -153,6 +153,22 @@ def test_an_input_stored_twice_because_its_answer_was_lost_is_no_breach() -> Non
     assert verdict.rows[7].repeats == 2
 
 
+def test_a_second_copy_that_is_refused_before_an_inner_queue_is_no_breach() -> None:
+    inputs = Inputs()
+    inputs.end_all()
+    inputs.letter(0, "into-queue", "id already used by another input", root=50)
+    verdict = inputs.judge()
+    assert verdict.is_clean
+    assert verdict.rows[7].repeats == 1
+
+
+def test_what_is_refused_as_a_second_copy_and_has_no_first_is_lost() -> None:
+    inputs = Inputs()
+    inputs.end_all(but=(0, "fan"))
+    inputs.letter(0, "into-queue", "id already used by another input", root=50)
+    assert breaches(inputs.judge()) == {"lost": 1}
+
+
 def test_what_was_delivered_again_is_the_same_and_not_a_second_one() -> None:
     inputs = Inputs()
     inputs.end_all()
