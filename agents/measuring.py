@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import shutil
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -20,7 +22,7 @@ from agents.samples import Sample, SampleInput
 from agents.timing import Run
 from runtime import calling
 from runtime.app import App
-from runtime.codec import CODECS
+from runtime.codec import CODECS, FILES, Codec
 from runtime.context import Context, Output
 from runtime.errors import AppError
 from runtime.graph import Task
@@ -43,7 +45,10 @@ class Measurement:
         self._app = app
         self._folder = folder.resolve()
         self._runner = runner
-        self._ctx = Context(app=app.name, task=task.name, node=node, children=task.children)
+        # Beside the copy of the folder, which is thrown away with all that lies there.
+        scratch = self._folder.parent / "scratch"
+        self._ctx = Context(app=app.name, task=task.name, node=node, children=task.children, scratch_root=scratch)
+        self._file_bytes = app.limits.file_bytes
         self._codec = CODECS[app.codec]
         self._entry_codec = CODECS[task.input_codec or app.codec]
         self._is_entry = HOME in app.graph.parents(task.name)
@@ -81,7 +86,8 @@ class Measurement:
         good, keys, complaint = [], [], ""
         for item in inputs:
             try:
-                key, _ = calling.group_of(user_task, self._ctx.for_item(item.item_id), self._decode(item))
+                ctx = self._ctx.for_item(item.item_id)
+                key, _ = calling.group_of(user_task, ctx, self._decode(item, ctx))
             except (Exception, SystemExit) as error:
                 complaint = complaint or f"on {item.item_id}: {self._sentence(error)}"
                 self.failed_items += 1
@@ -127,16 +133,22 @@ class Measurement:
             return self._runner.run(self._timed_async(user_task, ctx, item))
         clock = _Clock(self._cores)
         self._sort(user_task, ctx, item)
-        outputs = calling.call_sync(user_task, ctx, self._decode(item))
+        outputs = calling.call_sync(user_task, ctx, self._decode(item, ctx))
         encoded = self._encode(outputs)
-        return clock.read(item.items), encoded
+        return self._ended(clock.read(item.items), ctx), encoded
 
     async def _timed_async(self, user_task: UserTask, ctx: Context, item: SampleInput) -> tuple[Run, list[Sample]]:
         clock = _Clock(self._cores)
         self._sort(user_task, ctx, item)
-        outputs = await calling.call_async(user_task, ctx, self._decode(item))
+        outputs = await calling.call_async(user_task, ctx, self._decode(item, ctx))
         encoded = self._encode(outputs)
-        return clock.read(item.items), encoded
+        return self._ended(clock.read(item.items), ctx), encoded
+
+    @staticmethod
+    def _ended(run: Run, ctx: Context) -> Run:
+        if ctx.folder is not None:
+            shutil.rmtree(ctx.folder, ignore_errors=True)
+        return run
 
     def _sort(self, user_task: UserTask, ctx: Context, item: SampleInput) -> None:
         """Before a group runs, its members are asked which one it is, where user code says that."""
@@ -144,23 +156,35 @@ class Measurement:
             for member in item.members:
                 calling.group_of(user_task, ctx, self._codec.decode(member))
 
-    def _decode(self, item: SampleInput) -> Any:
+    def _decode(self, item: SampleInput, ctx: Context) -> Any:
         if item.members:
             return [self._codec.decode(member) for member in item.members]
         if item.payload is None:
             return {
-                parent: (self._entry_codec if parent == HOME else self._codec).decode(part)
+                parent: self._value(self._entry_codec if parent == HOME else self._codec, part, ctx)
                 for parent, part in item.parts.items()
             }
-        codec = self._entry_codec if self._is_entry else self._codec
-        value = codec.decode(item.payload)
+        value = self._value(self._entry_codec if self._is_entry else self._codec, item.payload, ctx)
         if self._is_join and not isinstance(value, Mapping):
             raise TypeError("the sample_input of a join must hold objects {parent: value}")
         return value
 
+    def _value(self, codec: Codec, payload: bytes, ctx: Context) -> Any:
+        """As a worker would give it: a large one of codec `bytes` as a file."""
+        if codec.name != FILES or len(payload) <= self._file_bytes:
+            return codec.decode(payload)
+        path = Path(tempfile.mkstemp(prefix="input-", dir=ctx.scratch)[1])
+        path.write_bytes(payload)
+        return path
+
     def _encode(self, outputs: list[Output]) -> list[Sample]:
         """Payloads in order, each with the child it is for ('' means all)."""
-        return [Sample(output.to or "", self._codec.encode(output.value)) for output in outputs]
+        return [Sample(output.to or "", self._payload(output.value)) for output in outputs]
+
+    def _payload(self, value: Any) -> bytes:
+        return (
+            value.read_bytes() if isinstance(value, Path) and self._codec.name == FILES else self._codec.encode(value)
+        )
 
     def _by_child(self, outputs: list[Sample]) -> ByChild:
         return {child: [payload for to, payload in outputs if to in ("", child)] for child in self._task.children}

@@ -23,15 +23,13 @@ from circe.sorting import Member
 from circe.spill import load
 from runtime import calling
 from runtime.calling import call_async, call_sync, group_of
-from runtime.codec import Codec
+from runtime.codec import FILES, Codec
 from runtime.context import Context
 from runtime.context import Output as Value
 from runtime.loader import UserTask
 from runtime.network import HOME
 from runtime.reference import Reference
 
-FILES = "bytes"
-"""The codec whose values may be files."""
 MOST_DECODED_BYTES = 64 << 20
 """Of one input, by the other codecs: they need it in memory, several times over."""
 

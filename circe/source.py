@@ -11,10 +11,14 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+from circe import travel
 from circe.options import WorkerOptions
 from circe.printing import Lines
 from circe.pulse import BEAT_S, Pulse
+from circe.uploading import Item, upload
 from runtime import codec, subjects
 from runtime.app import App, SourceTask
 from runtime.bus import Bus
@@ -53,27 +57,46 @@ class Source:
         """Called in the source's thread; waits for room."""
         for child in (output.to,) if output.to else self._source.children:
             task = self._app.graph.tasks[child]
-            payload = codec.CODECS[task.input_codec or self._app.codec].encode(output.value)
+            payload = _encoded(codec.CODECS[task.input_codec or self._app.codec], output.value)
             self._room.acquire()
             self._loop.call_soon_threadsafe(self._begin, child, payload)
 
-    def _begin(self, child: str, payload: bytes) -> None:
+    def _begin(self, child: str, payload: Item) -> None:
         self._number += 1
         message_id = f"{self._options.incarnation}.{self._number}"
         storing = asyncio.create_task(self._store(subjects.ingress(self._app.name, child), payload, message_id))
         self._storing.add(storing)
-        storing.add_done_callback(self._storing.discard)
+        storing.add_done_callback(self._stored)
 
-    async def _store(self, subject: str, payload: bytes, message_id: str) -> None:
+    def _stored(self, storing: asyncio.Task[None]) -> None:
+        self._storing.discard(storing)
+        self._room.release()
+        error = None if storing.cancelled() else storing.exception()
+        if error is not None:
+            self.counts["dropped.not_stored"] = self.counts.get("dropped.not_stored", 0) + 1
+            logger.error("an item of %s cannot be stored: %s", self._source.name, error)
+
+    async def _store(self, subject: str, payload: Item, message_id: str) -> None:
+        headers = {subjects.MESSAGE_ID_HEADER: message_id}
+        if isinstance(payload, Path) or len(payload) > travel.limit_bytes(self._bus.link.max_payload_bytes):
+            headers |= await self._upload(payload, message_id)
+            payload = b""
         while True:
             try:
-                await self._bus.store_until(subject, payload, {subjects.MESSAGE_ID_HEADER: message_id})
+                await self._bus.store_until(subject, payload, headers)
                 break
             except BusFault as error:
                 logger.warning("an item of %s is not stored yet: %s", self._source.name, error)
                 await asyncio.sleep(RETRY_S)
         self.counts["out"] += 1
-        self._room.release()
+
+    async def _upload(self, payload: Item, message_id: str) -> dict[str, str]:
+        """The headers of what is too big for a message; a file of the scratch folder is of no more use then."""
+        app = self._app
+        headers = await upload(self._bus, app.name, payload, f"input/{message_id}", app.limits.objects_bytes)
+        if isinstance(payload, Path) and payload.is_relative_to(self._options.scratch):
+            await asyncio.to_thread(payload.unlink, missing_ok=True)
+        return headers
 
     def finish(self, message: str) -> None:
         """`run` has returned, or raised what the message says."""
@@ -104,6 +127,11 @@ class Source:
         await asyncio.gather(*self._storing, return_exceptions=True)
 
 
+def _encoded(own: codec.Codec, value: Any) -> Item:
+    """A file stays one; it must be there, and as it is, for as long as the source runs."""
+    return value if own.name == codec.FILES and isinstance(value, Path) else own.encode(value)
+
+
 async def run_source_worker(
     service: Service,
     bus: Bus,
@@ -115,7 +143,14 @@ async def run_source_worker(
 ) -> None:
     """Run a source until it ends or is stopped; it stays, finished, until nobody wants it any more."""
     shell = Source(bus, options, app, source)
-    context = Context(app=app.name, task=source.name, node=options.node, children=source.children, sink=shell.sink)
+    context = Context(
+        app=app.name,
+        task=source.name,
+        node=options.node,
+        children=source.children,
+        sink=shell.sink,
+        scratch_root=options.scratch,
+    )
     loop = asyncio.get_running_loop()
 
     def finish(message: str) -> None:

@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from circe.uploading import Item
 from deploy.cutting import Cutter
 from deploy.ingest import STDIN, read_chunks
-from deploy.uploading import Item
 
 
 async def cut(source: str, kind: str | int, limit_bytes: int) -> AsyncGenerator[list[Item], None]:

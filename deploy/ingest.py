@@ -12,8 +12,8 @@ import threading
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from pathlib import Path
 
+from circe.uploading import Item, upload
 from deploy.positions import Positions
-from deploy.uploading import Item, upload
 from runtime import subjects
 from runtime.app import App
 from runtime.bus import Bus

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from circe.uploading import Item
 from deploy.big_inputs import cut
 from deploy.big_results import ResultFiles, folder_beside
 from deploy.ending import Ended
@@ -17,7 +18,6 @@ from deploy.lead import Lead
 from deploy.positions import Counted, Positions
 from deploy.report import Figures, counted
 from deploy.results import Output, ResultReader
-from deploy.uploading import Item
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.bus_errors import NoResponders, RequestTimeout

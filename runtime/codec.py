@@ -39,6 +39,8 @@ def _text(value: Any) -> bytes:
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
+FILES = "bytes"
+"""The codec whose values may be files: `pathlib.Path`s."""
 CODECS = {
     codec.name: codec
     for codec in (

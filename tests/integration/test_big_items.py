@@ -17,7 +17,7 @@ import pytest_asyncio
 from deploy import dead
 from deploy.progress import progress
 from deploy.sending import send_all
-from runtime import object_files, subjects
+from runtime import app_config, object_files, subjects
 from runtime.app import App
 from runtime.jetstream import bucket_stream
 from runtime.message import Message
@@ -54,7 +54,7 @@ class Heard:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
     # With keys: nobody needs more of the server than `runtime.permissions` says.
-    keys = Keys(tmp_path_factory.mktemp("keys"), ("big", "picky"), ("home", "node1"))
+    keys = Keys(tmp_path_factory.mktemp("keys"), ("big", "camera", "picky"), ("home", "node1"))
     async with cluster(("home", "node1"), secrecy=keys, max_payload_bytes=MEBI) as started:
         yield started
 
@@ -183,3 +183,27 @@ async def test_a_big_input_that_fails_stays_with_its_letter_and_enters_again(
     assert reference.sha256 == picky.digest
     assert b"small" in [found[0] for found in heard.results.values()]
     await until_empty(running, picky.app)
+
+
+async def test_a_source_may_give_files(running: Cluster, tmp_path: Path) -> None:
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    (folder / "app_config.yaml").write_text(
+        "application:\n  codec: bytes\n  limits: {file_bytes: 2MiB}\n  tasks:\n    home: {children: []}\n"
+        "    dag_tasks:\n      - {name: size, base_script: size.py, children: [home]}\n"
+        "    nondag_tasks:\n      - {name: shoot, base_script: shoot.py, k8s_host: home, children: [size]}\n"
+    )
+    (folder / "shoot.py").write_text(
+        "def run(ctx):\n    film = ctx.scratch / 'film'\n    film.write_bytes(bytes(3_000_000))\n    yield film\n"
+        "    yield b'still'\n"
+    )
+    (folder / "size.py").write_text(
+        "def process(item, ctx):\n    size = len(item) if isinstance(item, bytes) else item.stat().st_size\n"
+        "    return str(size).encode()\n"
+    )
+    camera = app_config.load_app(folder)
+    heard = await listening(running, camera)
+    camera = await running.submit(folder)
+    await running.map(camera, {"size": "node1"})
+    await heard.wait_for(2)
+    assert sorted(str(found[0]) for found in heard.results.values()) == ["b'3000000'", "b'5'"]

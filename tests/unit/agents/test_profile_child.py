@@ -189,3 +189,24 @@ def test_user_code_may_start_processes(tmp_path: Path, method: str) -> None:
     folder = make(tmp_path / "app", {"a": source}, sample="1\n")
     answer = profile(folder, chain(Task(name="a", script="a.py", children=("home",))), budget_s=0.01)["a"]
     assert "error" not in answer
+
+
+def test_large_samples_and_outputs_are_files_as_in_a_worker(tmp_path: Path) -> None:
+    folder = make(
+        tmp_path / "app",
+        {
+            "grow": """
+                def process(item, ctx):
+                    path = ctx.scratch / "grown"
+                    path.write_bytes(bytes(9_000_000))
+                    return path
+            """,
+            "size": "def process(item, ctx):\n    return str(item.stat().st_size).encode()",
+        },
+    )
+    grow = Task(name="grow", script="grow.py", children=("size",))
+    size = Task(name="size", script="size.py", children=("home",))
+    answers = profile(folder, chain(grow, size, codec="bytes"))
+    assert answers["grow"]["output_bytes"] == {"size": 9_000_000}
+    assert answers["size"]["output_bytes"] == {"home": 7}
+    assert list((tmp_path / "scratch").iterdir()) == []
