@@ -84,6 +84,14 @@ def unmarked(headers: Headers) -> dict[str, str]:
     return {name: value for name, value in (headers or {}).items() if name != subjects.GROUP_HEADER}
 
 
+def shown(payload: bytes) -> bytes | list[bytes]:
+    """The members, for a dead letter; what is no group as it is, because its letter must be written all the same."""
+    try:
+        return unpack(payload)
+    except ValueError:
+        return payload
+
+
 def encode_state(state: State, writer: str, number: int) -> bytes:
     """The journal's message; writer and number tell one's own write from another's."""
     groups = [[group.root, group.item_id, _differences(group.sequences)] for group in state.groups]

@@ -16,7 +16,7 @@ from circe.call import Call, Failure
 from circe.egress import Egress
 from circe.flow import Flow, Instruction, Job, Result, SendControl, SendReport
 from circe.gathering import GatherReader
-from circe.groups import unpack
+from circe.groups import shown
 from circe.letters import Inputs
 from circe.objects import TaskObjects
 from circe.options import WorkerOptions
@@ -231,7 +231,7 @@ class Worker:
         """The inputs as a dead letter has them."""
         if self._gathering is None or isinstance(job, Member) or not isinstance(job.inputs, bytes):
             return loaded(job.inputs)
-        return unpack(job.inputs)
+        return shown(job.inputs)
 
     def _buried(self, job: Job) -> None:
         if isinstance(job, Member):

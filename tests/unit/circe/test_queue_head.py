@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from circe import groups
 from circe.head import Head
 from circe.journal import Journal
 from circe.queue_head import queue_of, read_item
@@ -104,3 +105,9 @@ async def test_a_journal_that_cannot_be_read_does_not_end_its_worker() -> None:
     state = await journal.read()
     assert (state.high, state.groups) == (0, ())
     assert await journal.write(state)
+
+
+def test_what_is_no_group_has_a_dead_letter_as_well() -> None:
+    assert groups.shown(groups.pack([b"a", b"b"])) == [b"a", b"b"]
+    for payload in (b"", b"x", b"\xc1", b"\x91\x01", b"\x91" * 2000):
+        assert groups.shown(payload) == payload
