@@ -185,6 +185,12 @@ class GatherHead(Head):
         """How many items wait for `to_sort`."""
         return len(self._unsorted)
 
+    def let_go(self, sequence: int) -> None:
+        """What stands there in the queue is no item."""
+        if self._is_recovered:
+            self._progress.saw(sequence)
+            self._progress.end([sequence])
+
     def to_sort(self, limit: int) -> list[Input]:
         """Items whose group user code has to say; then `sort` or `dead` is called for each."""
         items = [self._unsorted.popleft() for _ in range(min(limit, len(self._unsorted)))]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from circe import travel
 from circe.gather import GatherHead
+from circe.groups import STATE_BYTES
 from circe.journal import Journal
 from circe.queue_head import queue_of
 from circe.reading import RESET_PAUSE_S, Reader
@@ -21,6 +22,7 @@ from runtime.bus_errors import BusFault
 from runtime.errors import JupiterError
 from runtime.graph import Task
 from runtime.loader import UserTask
+from runtime.message import Delivery
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ class GatherReader(Reader):
             task.name,
             task.gather,
             sorts=user_task.sorts,
-            max_items=app.limits.in_flight_items,
+            max_items=min(app.limits.in_flight_items, bus.link.max_payload_bytes // STATE_BYTES),
             max_bytes=app.limits.in_flight_bytes,
             group_bytes=travel.limit_bytes(bus.link.max_payload_bytes),
         )
@@ -64,6 +66,10 @@ class GatherReader(Reader):
     def counts(self) -> dict[str, int]:
         """Groups by what closed them, and the items that were taken."""
         return {name: count for name, count in self.head.counts.items() if name.startswith("groups.")}
+
+    def _let_go(self, delivery: Delivery) -> None:
+        super()._let_go(delivery)
+        self.head.let_go(delivery.stream_sequence)
 
     # ---- user code
 

@@ -7,6 +7,7 @@ replaces the one before and expects it, so a process that has been replaced cann
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -16,6 +17,10 @@ from circe.replay import OWN
 from runtime import subjects
 from runtime.graph import MOST_GATHERED
 
+MOST_ID_CHARS = 100
+"""The journal has the ids of all closed groups."""
+STATE_BYTES = 128
+"""What the journal needs for one item, at most: a group of its own, with its id."""
 MEMBER_BYTES = 5
 """What a member's payload costs beyond itself in a group's."""
 MOST_ITEMS = 2 * MOST_GATHERED
@@ -48,8 +53,12 @@ class State(NamedTuple):
 
 
 def group_id(first_id: str, key: str) -> str:
-    """From the id of the first member, which is in no other group, and the key as part of a subject."""
-    return f"{first_id}.~{subjects.escape_id(key)}"
+    """From the id of the first member, which is in no other group, and the key as part of a subject; long, a hash."""
+    found = f"{first_id}.~{subjects.escape_id(key)}"
+    if len(found) <= MOST_ID_CHARS:
+        return found
+    run = first_id.partition("-")[0]
+    return f"{run}-~=G{sha256(found.encode()).hexdigest()}"
 
 
 def pack(payloads: Iterable[bytes]) -> bytes:

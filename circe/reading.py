@@ -127,13 +127,16 @@ class Reader:
         try:
             item = self._queue.read(delivery)
         except ValueError as error:
-            # Left alone it would come for ever.
             refuse(f"a message of {self._queue.stream}", error)
-            self._bus.acknowledge([delivery.reply])
+            self._let_go(delivery)
             return
         if item is not None:
             self.head.take(item)
             self.turn_soon()
+
+    def _let_go(self, delivery: Delivery) -> None:
+        """Left alone it would come for ever."""
+        self._bus.acknowledge([delivery.reply])
 
     # ---- turns
 

@@ -26,6 +26,8 @@ application:
         children: [home]     # home: what it returns is a result
         # A task with several parents is a join and gets {parent: value}:
         # join: all          # all, any, a number of parts, or each
+        # One that gathers gets a list of items:
+        # gather: {count: 10, within_s: 5}
 """
 _CLEAN = '''\
 """One item in, one value out: what `process` returns goes to all children."""

@@ -137,6 +137,15 @@ def test_what_the_journal_has_as_ended_is_only_acknowledged() -> None:
     assert sorted(kit.acknowledged) == [3, 4, 5, 6]
 
 
+def test_what_is_no_item_is_no_gap_that_the_journal_would_keep() -> None:
+    kit = Kit(count=1)
+    kit.recover()
+    kit.head.let_go(1)
+    kit.head.take(item(2))
+    told = [kit.turn() for _ in range(4)]
+    assert State("queue", high=2) in told
+
+
 def test_another_queue_under_the_same_name_begins_anew() -> None:
     kit = Kit(count=1)
     kit.recover(State("an earlier one", high=5))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from circe.grouping import Bounds, Formed, Grouping
-from circe.groups import Group, State, decode_state, encode_state, group_id, pack, unpack
+from circe.groups import MOST_ID_CHARS, STATE_BYTES, Group, State, decode_state, encode_state, group_id, pack, unpack
 from runtime.graph import Gather
 
 WIDE = Bounds(items=1000, size_bytes=1 << 20, group_bytes=1 << 20)
@@ -109,9 +109,17 @@ def test_what_is_no_group_and_no_journal_is_refused(payload: bytes) -> None:
             continue
 
 
+@pytest.mark.parametrize("first", ["run-7", "run-~" + "y" * 500])
 @pytest.mark.parametrize("key", ["a b", "", "Grüße.*>", "x" * 2000])
-def test_an_id_is_safe_in_a_subject_and_short(key: str) -> None:
-    found = group_id("run-7", key)
-    assert found.startswith("run-7.~")
+def test_an_id_is_safe_in_a_subject_short_and_its_own(first: str, key: str) -> None:
+    found = group_id(first, key)
+    assert found.startswith("run-")
     assert set(found) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=~.")
-    assert len(found) < 600
+    assert len(found) <= MOST_ID_CHARS
+    assert found not in (group_id(first, f"{key}x"), group_id(f"{first}x", key))
+
+
+def test_the_journal_of_all_that_a_gather_may_hold_is_a_message() -> None:
+    groups = tuple(Group(1 << 40, "x" * MOST_ID_CHARS, ((1 << 40) + n,)) for n in range(1000))
+    state = State("1767323045.500000", 1 << 40, frozenset(), groups)
+    assert len(encode_state(state, "worker-01234567", 1 << 40)) <= 1000 * STATE_BYTES
