@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from circe import travel
@@ -19,7 +20,7 @@ from circe.origins import ask
 from circe.replay import origin_of
 from runtime import subjects
 from runtime.bus import Bus
-from runtime.bus_errors import BusFault, WrongLastSequence
+from runtime.bus_errors import BusFault, StreamFull, WrongLastSequence
 from runtime.message import Outgoing, PubAck
 from runtime.network import HOME
 from runtime.reference import Reference
@@ -30,6 +31,8 @@ ONCE = {"Nats-Expected-Last-Subject-Sequence": "0"}
 STORE_DEADLINE_S = 5.0
 FIRST_RETRY_S = 0.05
 LONGEST_RETRY_S = 1.0
+MOST_AT_ONCE = 256
+"""Of those that waited for room."""
 
 
 def store_subject(app: str, task: str, child: str, item_id: str) -> str:
@@ -61,12 +64,22 @@ class Egress:
         self._on_stored = on_stored
         self._on_refused = on_refused
         self._background: set[asyncio.Task[None]] = set()
+        self._lines: dict[str, deque[Result]] = {}
+        """By queue, while it is full: what it is to take next."""
 
     def store(self, results: Sequence[Result]) -> None:
         """Store a batch in one write; `on_stored` is called for each in its own time."""
-        outgoing = [self._message(result) for result in results]
-        for result, future in zip(results, self._bus.store_many(outgoing, STORE_DEADLINE_S), strict=True):
+        at_once = []
+        for result in results:
+            if result.child in self._lines:
+                self._wait(result)
+            else:
+                at_once.append(result)
+        for result, future in zip(at_once, self._publish(at_once), strict=True):
             future.add_done_callback(lambda done, result=result: self._answered(result, done))  # type: ignore[misc] # mypy cannot infer a lambda's default
+
+    def _publish(self, results: Sequence[Result]) -> list[asyncio.Future[PubAck]]:
+        return self._bus.store_many([self._message(result) for result in results], STORE_DEADLINE_S)
 
     def _message(self, result: Result) -> Outgoing:
         headers = {**(result.job.headers or {}), **ONCE, subjects.INPUT_HEADER: self._input(result)}
@@ -85,6 +98,8 @@ class Egress:
         error = done.exception()
         if error is None:
             self._on_stored(result)
+        elif isinstance(error, StreamFull):
+            self._wait(result)
         else:
             self._later(self._settle(result, error))
 
@@ -92,6 +107,52 @@ class Egress:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+    def _wait(self, result: Result) -> None:
+        """Its queue is full: who came first is stored first.
+
+        Otherwise the oldest input might find no room for as long as there are younger ones; and before it has ended,
+        nothing of theirs leaves the queue (`circe.purge`), which then stays full for ever.
+        """
+        line = self._lines.get(result.child)
+        if line is None:
+            line = self._lines[result.child] = deque()
+            self._later(self._serve(result.child, line))
+        line.append(result)
+
+    async def _serve(self, child: str, line: deque[Result]) -> None:
+        """Try the first until it is stored, then more and more at a time until there is no room again."""
+        count, wait_s = 1, FIRST_RETRY_S
+        while line:
+            await asyncio.sleep(wait_s)
+            tried = [line.popleft() for _ in range(min(count, len(line)))]
+            left = await self._try_all(tried)
+            line.extendleft(reversed(left))
+            if not left:
+                count, wait_s = min(2 * count, MOST_AT_ONCE), 0.0
+            elif len(left) == len(tried):
+                count, wait_s = 1, min(max(2 * wait_s, FIRST_RETRY_S), LONGEST_RETRY_S)
+            else:
+                count, wait_s = 1, FIRST_RETRY_S
+        del self._lines[child]
+
+    async def _try_all(self, results: Sequence[Result]) -> list[Result]:
+        """Store them; those that there was no room for."""
+        over = [result for result in results if result.job.is_over]
+        for result in over:
+            self._on_stored(result)
+        wanted = [result for result in results if not result.job.is_over]
+        left = []
+        for result, future in zip(wanted, self._publish(wanted), strict=True):
+            try:
+                await future
+            except StreamFull:
+                left.append(result)
+            except Exception as error:
+                self._later(self._settle(result, error))
+            else:
+                self._on_stored(result)
+        return left
 
     async def _settle(self, result: Result, error: BaseException | None) -> None:
         """Try until the result is stored, or another input's holds its id, or nobody waits for it any more."""
@@ -105,6 +166,9 @@ class Egress:
                 if is_same is not None:
                     self._on_refused(result, "id already used by another input")
                     return
+            if isinstance(error, StreamFull):
+                self._wait(result)
+                return
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_RETRY_S)
             if result.job.is_over:

@@ -116,3 +116,54 @@ async def test_what_is_over_is_not_tried_again() -> None:
     server = Server([StreamFull(10077, "maximum bytes exceeded"), STORED])
     assert await outcome(server, late) == ["stored"]  # answered for, so that its job is closed
     assert server.asked == 1
+
+
+class Crowded:
+    """A queue with little room, and now and then a bit more."""
+
+    link = SimpleNamespace(max_payload_bytes=1 << 20)
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.stored: list[str] = []
+        self.refused = 0
+
+    def store_many(self, messages: Sequence[Outgoing], deadline_s: float) -> list[asyncio.Future[PubAck]]:
+        return [self._store(message) for message in messages]
+
+    def _store(self, message: Outgoing) -> asyncio.Future[PubAck]:
+        future: asyncio.Future[PubAck] = asyncio.get_running_loop().create_future()
+        if self.room:
+            self.room -= 1
+            self.stored.append(message.subject)
+            future.set_result(STORED)
+        else:
+            self.refused += 1
+            future.set_exception(StreamFull(10077, "maximum bytes exceeded"))
+        return future
+
+
+async def test_when_there_is_room_again_who_waited_longest_is_stored_first() -> None:
+    """Whoever came at that moment was: the oldest input could stay open, and what is behind it keeps the queue full."""
+    server, told = Crowded(room=3), []
+    out = Egress(
+        cast(Bus, server),
+        "app",
+        "task",
+        on_stored=lambda stored: told.append(stored.item_id),
+        on_refused=lambda refused, reason: told.append(reason),
+    )
+    ids = [f"r-{number}" for number in range(40)]
+    for start in range(0, 40, 8):
+        out.store([result(item_id) for item_id in ids[start : start + 8]])
+        for _ in range(20):
+            await asyncio.sleep(0)
+        server.room += 1
+    assert server.refused > 0
+    server.room = 100
+    async with asyncio.timeout(5.0):
+        while len(told) < 40:
+            await asyncio.sleep(0)
+    await out.close()
+    assert told == ids
+    assert server.stored == [subjects.put("app", "task", item_id) for item_id in ids]
