@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,6 +59,9 @@ def tail(
     task: Annotated[str | None, typer.Argument(metavar="TASK", help="What this task gives; else the results.")] = None,
     server: Server = DEFAULT_SERVER,
     log: Annotated[bool, typer.Option("--log", help="What the task prints and logs.")] = False,
+    files: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Save results too large for a message as files there.")
+    ] = None,
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Also the results that the egress still holds.")
     ] = False,
@@ -75,6 +79,8 @@ def tail(
 
     if task is None and log:
         raise UsageError("--log shows what one task prints: name the task behind the application")
+    if task is not None and files is not None:
+        raise UsageError("--files is of results: of what tasks give one another the line tells which object it is")
     if task is not None and from_start:
         raise UsageError("--from-start is of results: what tasks give one another is not kept")
 
@@ -86,7 +92,7 @@ def tail(
         sources = {source.name for source in app.sources}
         check_task((*app.graph.tasks, *sources), task)
         if task is None:
-            await tailing.results(bus, app, count, say, from_start=from_start)
+            await tailing.results(bus, app, count, say, from_start=from_start, files=files)
         elif log:
             await tailing.logs(bus, app, task, count, say)
         elif task in sources:

@@ -72,7 +72,7 @@ async def outputs(bus: Bus, app: App, task: str, count: int | None, on_listening
     """What a task gives to its children, a line each."""
     decode = codec.CODECS[app.codec].decode
 
-    def line(message: Message) -> bytes:
+    async def line(message: Message) -> bytes:
         item_id = message.headers.get(subjects.ID_HEADER, "")
         position = values.position(message.headers.get(subjects.INPUT_HEADER))
         return values.line(item_id, position, task, values.shown(message.payload, message.headers, decode))

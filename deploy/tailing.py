@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from deploy import values
+from deploy.big_results import ResultFiles
 from runtime import subjects
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.codec import CODECS
 from runtime.message import Message, StoredMessage
+from runtime.reference import from_headers
 
 QUEUED = 10_000
 QUEUED_BYTES = 64 << 20
 """What may wait for a slow reader of ours."""
 
 
+Line = Callable[[Message], Awaitable[bytes]]
+"""A message as it is written."""
+
+
 class Tail:
     """Takes messages from the bus and writes them; counts what a slow reader of ours had to miss."""
 
-    def __init__(self, line: Callable[[Message], bytes], count: int | None) -> None:
+    def __init__(self, line: Line, count: int | None) -> None:
         self._line = line
         self._count = count
         self._queue: asyncio.Queue[Message] = asyncio.Queue(QUEUED)
@@ -48,7 +55,7 @@ class Tail:
             while not self._queue.empty() and (self._count is None or len(messages) < self._count):
                 messages.append(self._queue.get_nowait())
             self._queued_bytes -= sum(len(message.payload) for message in messages)
-            await asyncio.to_thread(_write, b"".join([self._line(message) for message in messages]))
+            await asyncio.to_thread(_write, b"".join([await self._line(message) for message in messages]))
             if self._count is not None:
                 self._count -= len(messages)
 
@@ -58,16 +65,22 @@ def _write(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-async def results(bus: Bus, app: App, count: int | None, on_listening: Callable[[], None], *, from_start: bool) -> None:
-    """The application's results: from now on, or also those that the egress still holds."""
+async def results(
+    bus: Bus, app: App, count: int | None, on_listening: Callable[[], None], *, from_start: bool, files: Path | None
+) -> None:
+    """The application's results: from now on, or also those that the egress still holds. `files`: for large ones."""
+    saved = None if files is None else ResultFiles(bus, app.name, files)
     prefix = len(subjects.egress(app.name, "", "")) - 1
     decode = CODECS[app.codec].decode
     written = 0
 
-    def line(message: Message | StoredMessage) -> bytes:
+    async def line(message: Message | StoredMessage) -> bytes:
         task, _, item_id = message.subject[prefix:].partition(".")
         position = values.position(message.headers.get(subjects.INPUT_HEADER))
-        return values.line(item_id, position, task, values.shown(message.payload, message.headers, decode))
+        reference = from_headers(message.headers)
+        if saved is None or reference is None:
+            return values.line(item_id, position, task, values.shown(message.payload, message.headers, decode))
+        return values.line(item_id, position, task, await saved.value(task, item_id, reference))
 
     tail = Tail(line, count)
     if not from_start:
@@ -87,7 +100,7 @@ async def results(bus: Bus, app: App, count: int | None, on_listening: Callable[
         page = await bus.read_page(stream, subject, sequence)
         page = page if count is None else page[: count - written]
         if page:
-            await asyncio.to_thread(_write, b"".join([line(message) for message in page]))
+            await asyncio.to_thread(_write, b"".join([await line(message) for message in page]))
             written += len(page)
             sequence = page[-1].sequence + 1
         else:
@@ -96,7 +109,11 @@ async def results(bus: Bus, app: App, count: int | None, on_listening: Callable[
 
 async def logs(bus: Bus, app: App, task: str, count: int | None, on_listening: Callable[[], None]) -> None:
     """What a task prints and logs."""
-    tail = Tail(lambda message: message.payload.rstrip(b"\n") + b"\n", count)
+
+    async def line(message: Message) -> bytes:
+        return message.payload.rstrip(b"\n") + b"\n"
+
+    tail = Tail(line, count)
     await bus.subscribe(subjects.log(app.name, task), tail.take)
     on_listening()
     await write_until_done(tail)

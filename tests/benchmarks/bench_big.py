@@ -98,7 +98,8 @@ class Neighbour:
         self._came.clear()
         start_s = time.perf_counter()
         await self._running.bus.store_until(subjects.ingress(self._app.name), b"small")
-        await asyncio.wait_for(self._came.wait(), 60.0)
+        async with asyncio.timeout(60.0):  # not `wait_for`, which may lose the cancellation that ends us
+            await self._came.wait()
         self.latencies_s.append(time.perf_counter() - start_s)
 
     def p50_ms(self) -> float:
@@ -147,7 +148,8 @@ async def through(running: Cluster, app: App, source: Path, size_bytes: int, nei
         await object_files.write(running.bus, bucket, file, lambda _: "input")
     uploaded_s = time.perf_counter()
     await running.bus.store_until(subjects.ingress(app.name), b"", {OBJECT_HEADER: "input"})
-    message = await asyncio.wait_for(result, 900)
+    async with asyncio.timeout(900):
+        message = await result
     ended_s = time.perf_counter()
     reference = from_headers(message.headers)
     assert isinstance(reference, Reference)

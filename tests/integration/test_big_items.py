@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from deploy import dead
+from deploy import dead, tailing
 from deploy.progress import progress
 from deploy.sending import send_all
 from runtime import app_config, object_files, subjects
@@ -132,16 +132,21 @@ async def read_back(running: Cluster, app: App, reference: Reference) -> str:
 
 async def until_empty(running: Cluster, app: App, timeout_s: float = 30.0) -> None:
     """Nothing is left in the store once the results have gone."""
-    await running.bus.purge(subjects.egress_stream(app.name))
     bucket = subjects.objects(app.name)
     end_s = asyncio.get_running_loop().time() + timeout_s
     while (state := await running.bus.stream_state(bucket_stream(bucket))) and state.messages:
+        await running.bus.purge(subjects.egress_stream(app.name))  # again: a later attempt may still have given one
         assert asyncio.get_running_loop().time() < end_s, (state.messages, await running.bus.object_names(bucket))
         await asyncio.sleep(0.1)
 
 
+def sha256_of_one_file(folder: Path) -> str:
+    (path,) = folder.iterdir()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 async def test_a_big_item_goes_through_a_diamond_while_a_worker_is_killed(
-    running: Cluster, picky: Picky, app: App
+    running: Cluster, picky: Picky, app: App, tmp_path: Path
 ) -> None:
     heard = await listening(running, app)
     payload = os.urandom(40 * MEBI)
@@ -161,6 +166,8 @@ async def test_a_big_item_goes_through_a_diamond_while_a_worker_is_killed(
     assert reference.sha256 == digest
     assert await read_back(running, app, reference) == digest
     assert [found for found in heard.results.values() if len(found) > 1] == []
+    await tailing.results(running.bus, app, 201, lambda: None, from_start=True, files=tmp_path)
+    assert sha256_of_one_file(tmp_path) == digest
     letters = await running.bus.read_stream(subjects.dead_stream(app.name), subjects.dead(app.name))
     assert [json.loads(each.payload)["error"] for each in letters] == []
     await until_empty(running, app)
