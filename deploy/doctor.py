@@ -17,7 +17,19 @@ from runtime.jetstream import ACCOUNT
 from runtime.server import LOOPBACK, EmbeddedServer
 from runtime.server_checks import check_address, find_binary
 
-PACKAGES = ("nats-py", "msgpack", "uvloop", "networkx", "numpy", "psutil", "PyYAML", "pydantic", "typer", "rich")
+PACKAGES = (
+    "nats-py",
+    "nkeys",
+    "msgpack",
+    "uvloop",
+    "networkx",
+    "numpy",
+    "psutil",
+    "PyYAML",
+    "pydantic",
+    "typer",
+    "rich",
+)
 OLDEST_PYTHON = (3, 11)
 DEFAULT_PORT = 4222
 OK, BAD, NOTE = "ok", "bad", "note"

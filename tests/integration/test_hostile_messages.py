@@ -103,7 +103,9 @@ async def fire(count: int, folder: Path, capfd: pytest.CaptureFixture[str]) -> N
         assert sum(refused.values()) > count / 2, refused
         peaks = {pid: peak_bytes(pid) for pid in processes(running.server.url)}
         assert max(peaks.values()) < MOST_PEAK_BYTES, peaks
-        assert (await dead.letters(running.bus, app.name)) is not None
+        letters = await dead.letters(running.bus, app.name)
+        assert letters
+        assert (await dead.replay(running.bus, app)).sent < len(letters)  # what strangers wrote has no input to replay
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) < max(FEW_LINES, count // 5), lines[:50]
     place = next((number for number, line in enumerate(lines) if "Traceback" in line), None)
@@ -131,7 +133,7 @@ async def refusals(running: Cluster, app: App) -> dict[str, int]:
 
 @pytest.mark.timeout(120)
 async def test_a_few_hundred_hostile_messages_do_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    await fire(400, tmp_path, capfd)
+    await fire(300, tmp_path, capfd)
 
 
 @pytest.mark.faults

@@ -122,13 +122,11 @@ async def test_everything_works_and_nothing_is_refused(secured: Secured) -> None
 @pytest.mark.parametrize(
     ("line", "variables", "words"),
     [
-        ("status", {KEY: ""}, "does not admit us (Authorization Violation)"),
         ("mapper", {KEY: "stranger"}, "does not admit us (Authorization Violation)"),
         ("gateway", {TLS_CA: "stranger"}, "is not trusted"),
-        ("status", {TLS_CA: ""}, "is not trusted"),
         ("agent --node home", {TLS_CERT: "", TLS_KEY: ""}, "no TLS with the NATS server"),
     ],
-    ids=["no key", "a wrong key", "a wrong authority", "no authority", "no certificate"],
+    ids=["a wrong key", "a wrong authority", "no certificate"],
 )
 async def test_who_is_not_admitted_is_told_at_once(
     secured: Secured, line: str, variables: dict[str, str], words: str
