@@ -164,4 +164,4 @@ class Placement:
             arrival_s = self._sizes[task] * self._per_byte_s[node]
             arrival_s += problem.latency_s[node]
             arrival_s += finish_s
-            self._ready_s[children] = np.maximum(self._ready_s[children], arrival_s)
+            self._ready_s[children] = np.maximum(self._ready_s.take(children, axis=0), arrival_s)
