@@ -46,10 +46,9 @@ class Admission(Generic[T]):
         return started
 
     def clear(self) -> list[T]:
-        """Nobody is in flight any more; who waited."""
+        """Nobody waits any more; who did."""
         waiting = [item for item, _ in self._waiting]
         self._waiting.clear()
-        self._bytes = 0
         return waiting
 
     def _fits(self, size_bytes: int) -> bool:

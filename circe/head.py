@@ -117,10 +117,15 @@ class Head:
     def surrender(self) -> list[str]:
         """Give up what is in flight, because the queue is another head's now; the tokens of what is to come again."""
         self._outbox.clear()
-        waiting = [item.sequence for item in self._admission.clear()]
-        inputs = [self._inputs.pop(sequence) for sequence in (*self._lineage.abandon(), *waiting)]
-        self._bytes -= sum(len(item.payload) for item in inputs)
-        return [item.token for item in inputs]
+        waiting = self._admission.clear()
+        abandoned = [self._inputs[sequence] for sequence in self._lineage.abandon()]
+        for item in abandoned:
+            if isinstance(item.payload, Reference):
+                self._admission.ended(item.payload.size_bytes)
+        for item in (*abandoned, *waiting):
+            del self._inputs[item.sequence]
+            self._bytes -= len(item.payload)
+        return [item.token for item in (*abandoned, *waiting)]
 
     def take(self, item: Input) -> None:
         """An input was read. One that is here already only renews what acknowledges it, also when it has just ended."""

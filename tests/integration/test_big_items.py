@@ -54,7 +54,7 @@ class Heard:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
     # With keys: nobody needs more of the server than `runtime.permissions` says.
-    keys = Keys(tmp_path_factory.mktemp("keys"), ("big", "camera", "picky"), ("home", "node1"))
+    keys = Keys(tmp_path_factory.mktemp("keys"), ("big", "camera", "parted", "picky"), ("home", "node1"))
     async with cluster(("home", "node1"), secrecy=keys, max_payload_bytes=MEBI) as started:
         yield started
 
@@ -74,9 +74,21 @@ def process(item, ctx):
 """
 
 
+PARTED = """
+import os
+import time
+
+
+def process(item, ctx):
+    while not os.path.exists({flag!r}):
+        time.sleep(0.05)
+    return item
+"""
+
+
 @dataclass
-class Picky:
-    """An application whose one input has failed; it would not once the flag is there."""
+class Held:
+    """An application whose one input gets no further; it does once the flag is there."""
 
     app: App
     flag: Path
@@ -84,7 +96,7 @@ class Picky:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def picky(running: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Picky:
+async def picky(running: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Held:
     folder = tmp_path_factory.mktemp("apps") / "picky"
     flag, source = folder.parent / "flag", folder.parent / "source"
     folder.mkdir()
@@ -100,7 +112,32 @@ async def picky(running: Cluster, tmp_path_factory: pytest.TempPathFactory) -> P
     async with asyncio.timeout(20):
         while not await dead.letters(running.bus, app.name):
             await asyncio.sleep(0.05)
-    return Picky(app, flag, hashlib.sha256(source.read_bytes()).hexdigest())
+    return Held(app, flag, hashlib.sha256(source.read_bytes()).hexdigest())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def parted(running: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Held:
+    """The item lies in the queue before the second task, and its input has ended."""
+    folder = tmp_path_factory.mktemp("apps") / "parted"
+    flag, payload = folder.parent / "flag", os.urandom(3 * MEBI)
+    folder.mkdir()
+    (folder / "app_config.yaml").write_text(
+        "application:\n  codec: bytes\n  input: whole\n  tasks:\n    home: {children: [first]}\n    dag_tasks:\n"
+        "      - {name: first, base_script: first.py, children: [second]}\n"
+        "      - {name: second, base_script: second.py, children: [home], edge: queued}\n"
+    )
+    (folder / "first.py").write_text("def process(item, ctx):\n    return item[::-1]\n")
+    (folder / "second.py").write_text(PARTED.format(flag=str(flag)))
+    app = await running.submit(folder)
+    await running.map(app, {"first": "home", "second": "node1"})
+    await send_big(running, app, "held", payload)
+    async with asyncio.timeout(20):
+        while (
+            not (state := await running.bus.stream_state(subjects.queue_stream(app.name, "second")))
+            or not state.messages
+        ):
+            await asyncio.sleep(0.05)
+    return Held(app, flag, hashlib.sha256(payload[::-1]).hexdigest())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -146,7 +183,7 @@ def sha256_of_one_file(folder: Path) -> str:
 
 
 async def test_a_big_item_goes_through_a_diamond_while_a_worker_is_killed(
-    running: Cluster, picky: Picky, app: App, tmp_path: Path
+    running: Cluster, picky: Held, parted: Held, app: App, tmp_path: Path
 ) -> None:
     heard = await listening(running, app)
     payload = os.urandom(40 * MEBI)
@@ -174,7 +211,7 @@ async def test_a_big_item_goes_through_a_diamond_while_a_worker_is_killed(
 
 
 async def test_a_big_input_that_fails_stays_with_its_letter_and_enters_again(
-    running: Cluster, picky: Picky, app: App
+    running: Cluster, picky: Held, app: App
 ) -> None:
     # The test above has waited until what no letter names was gone.
     (letter,) = await dead.letters(running.bus, picky.app.name)
@@ -214,3 +251,15 @@ async def test_a_source_may_give_files(running: Cluster, tmp_path: Path) -> None
     await running.map(camera, {"size": "node1"})
     await heard.wait_for(2)
     assert sorted(str(found[0]) for found in heard.results.values()) == ["b'3000000'", "b'5'"]
+
+
+async def test_an_item_in_a_queue_keeps_its_object_when_its_input_has_ended(running: Cluster, parted: Held) -> None:
+    # Longer than what nobody names is kept: the first test has waited for that.
+    (name,) = await running.bus.object_names(subjects.objects(parted.app.name))
+    assert name.startswith("item/home/1/first/")
+    heard = await listening(running, parted.app)
+    parted.flag.touch()
+    await heard.wait_for(1)
+    (reference,) = heard.references
+    assert reference.sha256 == parted.digest
+    assert reference.name.startswith("item/second/1/second/")
