@@ -1,7 +1,8 @@
 """What the mapper foretells of a stream on unequal nodes, from real profiles, against what happens.
 
 The nodes' shares are small, so that other processes of the machine seldom keep the nodes from what is theirs. They
-do now and then: that lengthens one run and not all of them, so a few are tried.
+do now and then: that lengthens one run and not all of them, so a few are tried. On a machine that is never idle nodes
+do not get their shares at all, and nothing can be told.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ CPUS = {"node1": 0.2, "node2": 0.1, "node3": 0.06}
 NODE_MAP = f"node_map: {{home: here, {', '.join(f'{node}: here' for node in CPUS)}}}\n"
 MAPPER = "jupiter_config: {{task_mapper: {}, mapper_options: {{seed: 1}}}}\n"
 WITHIN = 0.2
-ATTEMPTS = 4
+IDLE_RATIO = 0.2
+"""Of the machine's time: with less to spare during a run, it says nothing of predictions."""
+ATTEMPTS = 3
 WORK = """
 
 from work import work
@@ -49,6 +52,8 @@ class Told:
 
     predicted_s: float
     measured_s: float
+    idle_ratio: float
+    """What the machine had to spare meanwhile."""
 
     @property
     def ratio(self) -> float:
@@ -73,8 +78,16 @@ def stream(folder: Path, mapper: str, items: int) -> Told:
     lines = (EXAMPLE / "sample_input" / "lines.txt").read_text().splitlines(keepends=True)
     given = folder.parent / "given.txt"
     given.write_text("".join(lines[number % len(lines)] for number in range(items)))
+    before = machine_ticks()
     report = quotas.run(folder, CPUS, "--input", given, "--output", folder.parent / "out.jsonl")
-    return Told(report["predicted"]["period_s"], report["measured"]["period_s"])
+    idle, total = (after - earlier for after, earlier in zip(machine_ticks(), before, strict=True))
+    return Told(report["predicted"]["period_s"], report["measured"]["period_s"], idle / total)
+
+
+def machine_ticks() -> tuple[int, int]:
+    """Of all processors since the machine started: idle, and all."""
+    user, nice, system, idle, *rest = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:])
+    return idle, user + nice + system + idle + sum(rest)
 
 
 @pytest.mark.parametrize(("is_working", "items"), [(True, 120), pytest.param(False, 30_000, marks=pytest.mark.faults)])
@@ -87,10 +100,11 @@ def test_the_period_is_foretold_and_auto_beats_chance_by_what_was_foretold(
     for _ in range(ATTEMPTS):
         best, chance = stream(folder, "auto", items), stream(folder, "wave_random", items // 2)
         assert best.predicted_s < chance.predicted_s
-        assert best.measured_s < chance.measured_s
         advantage = (chance.measured_s / best.measured_s) / (chance.predicted_s / best.predicted_s)
         tried.append((best, chance, advantage))
         print(f"auto {best} {best.ratio:.2f}; wave_random {chance} {chance.ratio:.2f}; advantage {advantage:.2f}")
-        if all(abs(ratio - 1) <= WITHIN for ratio in (best.ratio, advantage)):
+        if all(abs(ratio - 1) <= WITHIN for ratio in (best.ratio, advantage)) and best.measured_s < chance.measured_s:
             return
+    if all(min(best.idle_ratio, chance.idle_ratio) < IDLE_RATIO for best, chance, _ in tried):
+        pytest.skip(f"the machine is too busy to tell: {tried}")
     pytest.fail(f"measured over predicted is not within {WITHIN:.0%}: {tried}")
