@@ -32,6 +32,7 @@ from runtime.message import Message
 from runtime.network import HOME
 from runtime.profiles import NodeProfile
 from runtime.records import READY, Beat
+from runtime.refusals import refuse
 from runtime.taking import UNREADABLE
 from runtime.wave import is_placed_by_agents
 
@@ -204,7 +205,7 @@ class Placing:
             try:
                 self._send(self._wave.heard(sender, wave_messages.decode(message.payload), self._clock()))
             except UNREADABLE as error:
-                logger.warning("refused what %s said: %s", sender, error)
+                refuse(f"what {sender} said", error)
         self._changed.set()
 
     def _send(self, sends: Iterable[Send]) -> None:

@@ -37,7 +37,8 @@ AT_ONCE = 50
 ITEMS_EACH = 20
 MOST_PEAK_BYTES = 200 << 20
 FEW_LINES = 600
-"""On the standard error of all processes together; with many messages it takes longer, and then a few more."""
+"""On the standard error of all processes together. With many messages there are more: what strangers have well formed is
+an item, and fails with a line for each try."""
 
 
 async def samples(running: Cluster, app: App) -> dict[str, bytes]:
@@ -107,7 +108,7 @@ async def fire(count: int, folder: Path, capfd: pytest.CaptureFixture[str]) -> N
         assert letters
         assert (await dead.replay(running.bus, app)).sent < len(letters)  # what strangers wrote has no input to replay
     lines = capfd.readouterr().err.splitlines()
-    assert len(lines) < max(FEW_LINES, count // 5), lines[:50]
+    assert len(lines) < max(FEW_LINES, count // 3), lines[:50]
     place = next((number for number, line in enumerate(lines) if "Traceback" in line), None)
     assert place is None, "\n".join(lines[place : place + 30])
     print(f"{count} messages; refused {refused}; most memory {max(peaks.values()) >> 20} MiB; {len(lines)} log lines")
