@@ -37,7 +37,7 @@ AT_ONCE = 50
 ITEMS_EACH = 20
 MOST_PEAK_BYTES = 200 << 20
 FEW_LINES = 600
-"""On the standard error of all processes together. With many messages there are more: what strangers have well formed is
+"""On the standard error of all processes together. With many messages there are more: what is well formed is
 an item, and fails with a line for each try."""
 
 
