@@ -73,9 +73,13 @@ def _plan(options: VerifyOptions, folder: Path) -> VerifyPlan:
     check_fits(app, [node.name for node in nodes])
     # Small enough to be filled in seconds, large enough for what a reader leaves there for a while.
     kept_bytes = int(options.items_per_s * KEPT_S * ITEM_BYTES)
-    egress_bytes = (2 << 20) + kept_bytes * 2 * len(app.graph.results)
-    # What fills the egress has passed the queues and is kept there as well.
-    limits = replace(app.limits, ingress_bytes=512 << 10, egress_bytes=egress_bytes, queue_bytes=egress_bytes)
+    limits = replace(
+        app.limits,
+        ingress_bytes=512 << 10,
+        egress_bytes=(2 << 20) + kept_bytes * 2 * len(app.graph.results),
+        # No more than that: what waits in it has to pass the egress, which takes a filling of itself a minute.
+        queue_bytes=(1 << 20) + kept_bytes,
+    )
     app = replace(app, limits=limits, digest="")
     packed = bundle.pack(folder, app)
     names = {kind.name for kind in options.kinds}
