@@ -26,7 +26,7 @@ from tests.integration.test_gather import until_empty, write
 
 FAULTS = int(os.environ.get("JUPITER_GATHER_FAULTS", "12"))
 SEED = int(os.environ.get("JUPITER_GATHER_SEED", "5"))
-KINDS = ("group", "group", "group", "last", "pass", "gateway", "dispatcher", "agent node1", "server", "stop", "move")
+KINDS = (*["group"] * 3, "last", "pass", "gateway", "dispatcher", "agent node1", "server", "stop", "move", "edit")
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120 + 20 * FAULTS)]
 
@@ -34,13 +34,14 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(120 + 20 * FAULTS)]
 async def test_every_item_is_in_one_group_whatever_happens(tmp_path: Path) -> None:
     rng = Random(SEED)
     async with cluster() as running:
-        app = await running.submit(write(tmp_path / "groups", "gather: {count: 20, within_s: 0.5}"))
+        folder = write(tmp_path / "groups", "gather: {count: 20, within_s: 0.5}")
+        app = await running.submit(folder)
         await running.map(app, spread(app))
         ending = asyncio.Event()
         sending = asyncio.create_task(send_until(ending, running, app))
         for _ in range(FAULTS):
             await asyncio.sleep(rng.uniform(0.2, 2.0))
-            await happen(running, app, rng, rng.choice(KINDS))
+            app = await happen(running, app, folder, rng, rng.choice(KINDS))
         ending.set()
         sent = await sending
         await until_empty(running, app, within_s=90.0)
@@ -67,7 +68,8 @@ async def send_until(ending: asyncio.Event, running: Cluster, app: App) -> int:
     return sent
 
 
-async def happen(running: Cluster, app: App, rng: Random, kind: str) -> None:
+async def happen(running: Cluster, app: App, folder: Path, rng: Random, kind: str) -> App:
+    """The application in force after it."""
     if kind == "server":
         await running.server.kill()
         await asyncio.sleep(rng.uniform(0.0, 2.0))
@@ -78,5 +80,11 @@ async def happen(running: Cluster, app: App, rng: Random, kind: str) -> None:
         await running.kill("group", signal.SIGCONT)
     elif kind == "move":
         await running.map(app, spread(app, *rng.sample(["home", "node1"], 2)))
+    elif kind == "edit":
+        with (folder / "group.py").open("a") as script:
+            script.write("# another line\n")
+        app = await running.submit(folder)
+        await running.wait_for_edges(app)
     else:
         await running.kill(kind)
+    return app
