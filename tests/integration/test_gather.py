@@ -16,7 +16,7 @@ from tests.integration.cluster import Cluster, Results, cluster
 from tests.integration.test_diamond import results_of, spread
 
 pytestmark = pytest.mark.timeout(120)
-ITEMS = 1500
+ITEMS = 800
 KEYS = 7
 CONFIG = """
 application:

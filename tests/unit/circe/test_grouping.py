@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circe.grouping import Bounds, Formed, Grouping
@@ -84,6 +84,7 @@ def test_no_item_is_left_out_or_twice_and_no_bound_is_passed(items: list[tuple[s
     assert (found._items, found._size_bytes) == (0, 0)
 
 
+@settings(max_examples=50)
 @given(
     st.text(),
     st.integers(0, 1 << 40),
