@@ -16,7 +16,7 @@ import pytest
 from runtime import children
 from runtime.bus import connect
 from runtime.errors import TransportError, UsageError
-from runtime.server import EmbeddedServer
+from runtime.server import MEMORY_GOAL, EmbeddedServer
 from runtime.streams import StreamSpec
 from tests.integration.waiting import DEADLINE_S, until
 
@@ -55,6 +55,17 @@ async def test_starts_in_its_own_session_and_removes_its_store() -> None:
         assert store.exists()
     assert server.pid is None
     assert not store.exists()
+
+
+@pytest.mark.parametrize(("wanted", "goal"), [(None, MEMORY_GOAL), ("1GiB", "1GiB")])
+async def test_its_memory_has_a_goal_which_the_user_may_set(
+    monkeypatch: pytest.MonkeyPatch, wanted: str | None, goal: str
+) -> None:
+    monkeypatch.delenv("GOMEMLIMIT", raising=False)
+    if wanted is not None:
+        monkeypatch.setenv("GOMEMLIMIT", wanted)
+    async with EmbeddedServer() as server:
+        assert f"GOMEMLIMIT={goal}" in Path(f"/proc/{server.pid}/environ").read_text().split("\0")
 
 
 async def test_a_taken_port_is_one_sentence_before_anything_starts(tmp_path: Path) -> None:
@@ -99,7 +110,7 @@ async def test_no_program_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_the_server_dies_with_a_parent_that_is_killed() -> None:
     script = """
         import asyncio
-        from runtime.server import EmbeddedServer
+        from runtime.server import MEMORY_GOAL, EmbeddedServer
         async def main():
             async with EmbeddedServer() as server:
                 print(server.pid, flush=True)
@@ -116,7 +127,7 @@ async def test_the_store_of_a_killed_parent_is_removed_by_the_next(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     script = """
         import asyncio
-        from runtime.server import EmbeddedServer
+        from runtime.server import MEMORY_GOAL, EmbeddedServer
         async def main():
             async with EmbeddedServer() as server:
                 print(server.pid, flush=True)
