@@ -24,8 +24,8 @@ LOOPBACK = "127.0.0.1"
 LOG_TAIL_BYTES = 2000
 STOP_GRACE_S = 5.0
 MEMORY_GOAL = "256MiB"
-"""Above it the server's collector runs more often (Go's GOMEMLIMIT, soft). Without one, large items leave it with 1.5 GB
-of blocks that it has long written, and each kept result takes twice its room."""
+"""Above it the server's collector runs more often (Go's GOMEMLIMIT, soft). Without one, large items leave it with 1.5
+GB of blocks that it has long written, and each kept result takes twice its room."""
 
 # `js_ack_fc_v2: false`: the newer form of acknowledgement subjects is announced to become the default, and
 # clients that index the tokens of the older one break on it.

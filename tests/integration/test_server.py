@@ -32,6 +32,10 @@ def entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
+def environment(pid: int | None) -> list[str]:
+    return Path(f"/proc/{pid}/environ").read_text().split("\0")
+
+
 async def run_then_kill(script: str) -> int:
     """Run Python code that prints a pid and sleeps; kill -9 it; returns the pid it printed."""
     process = await asyncio.create_subprocess_exec(
@@ -65,7 +69,7 @@ async def test_its_memory_has_a_goal_which_the_user_may_set(
     if wanted is not None:
         monkeypatch.setenv("GOMEMLIMIT", wanted)
     async with EmbeddedServer() as server:
-        assert f"GOMEMLIMIT={goal}" in Path(f"/proc/{server.pid}/environ").read_text().split("\0")
+        assert f"GOMEMLIMIT={goal}" in environment(server.pid)
 
 
 async def test_a_taken_port_is_one_sentence_before_anything_starts(tmp_path: Path) -> None:
