@@ -35,9 +35,10 @@ def map_(
     mapper: MapperName = None,
     objective: ObjectiveName = None,
     seed: Annotated[int | None, typer.Option(help="Of mappers that draw at random.")] = None,
-    moves: Annotated[int | None, typer.Option(help="How much the searching mappers may try.")] = None,
+    moves: Annotated[int | None, typer.Option(min=0, help="How much the searching mappers may try.")] = None,
     limit: Annotated[
-        float | None, typer.Option("--limit", metavar="SECONDS", help="... and for how long; then it says `truncated`.")
+        float | None,
+        typer.Option("--limit", metavar="SECONDS", min=0.0, help="... and for how long; then it says `truncated`."),
     ] = None,
     what_if: Annotated[
         list[str] | None,
@@ -187,7 +188,7 @@ def explain(
     from deploy import mapping as view
 
     about = _known(server, name)
-    found = view.explanation(about, cast("Objective | None", objective))
+    found = view.explanation(about, objective)
     if svg is not None:
         title = f"{name}, epoch {about.epoch}: {found['algorithm']}"
         schedule = view.schedule_in_force(about)

@@ -18,7 +18,7 @@ from mapper import costs, what_if
 from mapper.explain import Candidate, Explanation, Reason, explain
 from mapper.problem import Problem, ProblemError
 from mapper.records import WANTED, Records
-from mapper.result import MappingResult, Objective
+from mapper.result import MappingResult, Objective, as_objective
 from mapper.schedule import Schedule, evaluate
 from runtime.app import App
 from runtime.bus import Bus
@@ -70,7 +70,7 @@ def read(path: Path) -> dict[str, Any]:
         form = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"the problem file {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"the problem file {path} is not JSON: {error}") from error
     if not isinstance(form, dict):
         raise UsageError(f"the problem file {path} must hold a JSON object, not {type(form).__name__}")
@@ -88,8 +88,10 @@ def export(form: Mapping[str, Any], path: Path) -> None:
 
 def changed(form: Mapping[str, Any], sentences: Sequence[str]) -> dict[str, Any]:
     """The form under other circumstances."""
-    Problem.from_form(form)  # what is wrong with it by itself is said first
-    return what_if.changed(form, sentences)
+    # What is wrong with it by itself is said first; written again, nothing that may be left out is.
+    whole = Problem.from_form(form).to_form()
+    marks = {"uncertain": form["uncertain"]} if "uncertain" in form else {}
+    return what_if.changed({**whole, **marks}, sentences)
 
 
 def indices(problem: Problem, assignment: Mapping[str, str]) -> list[int]:
@@ -123,11 +125,11 @@ def without_home(result: MappingResult) -> dict[str, Any]:
     return {**found, "mapping": costs.without_home(found["mapping"]), "schedule": costs.without_home(found["schedule"])}
 
 
-def explanation(about: Known, objective: Objective | None = None) -> dict[str, Any]:
+def explanation(about: Known, objective: str | None = None) -> dict[str, Any]:
     """Why the mapping in force is as it is, in plain values; JupiterError when there is nothing to explain."""
     if about.mapping is None:
         raise JupiterError(f"{about.app.name} has no mapping yet")
-    problem, wanted = about.problem, objective or about.objective
+    problem, wanted = about.problem, as_objective(objective or about.objective)
     found = explain(problem, indices(problem, about.mapping.assignment), wanted)
     mapping = about.mapping
     return {

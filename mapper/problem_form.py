@@ -7,12 +7,22 @@ wrong values by the checks of the problem itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from mapper.problem import Edge, FloatArray, NodeLoad, Problem, ProblemError
+
+KEYS = (
+    *("tasks", "nodes", "exec_s", "edges", "links", "pins"),
+    *("cores", "replicas", "rates", "load", "busy", "release_s"),
+)
+EDGE_KEYS = dict.fromkeys(("source", "target", "bytes", "rate"), 0)
+LINK_KEYS = dict.fromkeys(("latency_s", "bandwidth_bytes_per_s"), 0)
+LIKE_RATIO = 0.75
+"""How like one of ours another key must be to be a slip of the pen; what else a file says is its own."""
 
 
 def read(form: Mapping[str, Any]) -> Problem:
@@ -24,6 +34,8 @@ def read(form: Mapping[str, Any]) -> Problem:
     if not form.get("tasks") and not form.get("nodes"):
         raise ProblemError(["problem: it has neither tasks nor nodes; it needs a list of names of each, and `exec_s`"])
     reader = _Reader(form)
+    if reader.faults:
+        raise ProblemError(reader.faults)  # without the names nothing else could be said
     fields = reader.fields()
     try:
         problem = Problem(**fields)
@@ -46,6 +58,7 @@ class _Reader:
         self._node_index = {name: index for index, name in enumerate(self._nodes)}
 
     def fields(self) -> dict[str, Any]:
+        self._slips()
         latency_s, inverse = self._links()
         return {
             "tasks": self._tasks,
@@ -55,12 +68,11 @@ class _Reader:
             "latency_s": latency_s,
             "inverse_bandwidth_s_per_byte": inverse,
             "pins": self._pins(),
-            "cores": self._per_name("cores", self._node_index, 1.0),
+            "cores": self._per_name("cores", self._nodes, 1.0),
             "replicas": tuple(
-                int(count) if count == int(count) else count
-                for count in self._per_name("replicas", self._task_index, 1.0)
+                int(count) if count == int(count) else count for count in self._per_name("replicas", self._tasks, 1.0)
             ),
-            "rates": self._per_name("rates", self._task_index, 1.0),
+            "rates": self._per_name("rates", self._tasks, 1.0),
             "load": self._load(),
             "busy": self._busy(),
             "release_s": self._number(self._form.get("release_s") or 0.0, "release_s"),
@@ -74,6 +86,12 @@ class _Reader:
         faulty = [name for name in names if not isinstance(name, str)]
         self.faults += [f"{key}: {name!r} is not a name" for name in faulty]
         return tuple(name for name in names if isinstance(name, str))
+
+    def _slips(self) -> None:
+        """A key that is nearly one of ours would be overlooked in silence."""
+        for key in self._form:
+            if key not in KEYS and (meant := get_close_matches(str(key), KEYS, n=1, cutoff=LIKE_RATIO)):
+                self.faults.append(f"{key}: it is not known; {meant[0]} is")
 
     def _exec(self) -> FloatArray:
         exec_s = np.full((len(self._tasks), len(self._nodes)), math.inf)
@@ -96,6 +114,7 @@ class _Reader:
             if not isinstance(entry, Mapping):
                 self.faults.append(f"{place}: {entry!r:.60} is not an object")
                 continue
+            self._items(entry, place, EDGE_KEYS)
             ends = [self._end(entry, key, place) for key in ("source", "target")]
             size_bytes = self._number(entry.get("bytes", 0), f"{place}.bytes")
             rate = entry.get("rate")
@@ -125,6 +144,7 @@ class _Reader:
                 if not isinstance(link, Mapping):
                     self.faults.append(f"{place}: {link!r:.60} is not an object")
                     continue
+                self._items(link, place, LINK_KEYS)
                 pair = self._node_index[source], self._node_index[target]
                 latency_s[pair] = self._number(link.get("latency_s", 0), f"{place}.latency_s")
                 inverse[pair] = self._inverse_bandwidth(link, f"{place}.bandwidth_bytes_per_s")
@@ -134,10 +154,11 @@ class _Reader:
         bandwidth = self._number(link.get("bandwidth_bytes_per_s"), place)
         if not bandwidth > 0:
             self.faults.append(f"{place}: {bandwidth:g} is not above zero")
-            return math.inf
+            return 1.0
         inverse = 1.0 / bandwidth
         if math.isinf(inverse):
             self.faults.append(f"{place}: {bandwidth:g} is too small to divide by")
+            return 1.0
         return inverse
 
     def _pins(self) -> dict[str, str]:
@@ -149,8 +170,9 @@ class _Reader:
                 self.faults.append(f"pins.{task}: there is no node {node}")
         return pins
 
-    def _per_name(self, key: str, known: Mapping[str, int], default: float) -> tuple[float, ...]:
-        values = [default] * len(known)
+    def _per_name(self, key: str, names: Sequence[str], default: float) -> tuple[float, ...]:
+        known = {name: index for index, name in enumerate(names)}
+        values = [default] * len(names)
         for name, value in self._entries(key, known):
             if value is not None:
                 values[known[name]] = self._number(value, f"{key}.{name}")
@@ -192,7 +214,11 @@ class _Reader:
     def _number(self, value: Any, place: str) -> float:
         """A finite float; 1.0 after a fault, so that one fault does not cause others."""
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value):
+        try:
+            number = float(value) if is_number else math.nan
+        except OverflowError:  # JSON's whole numbers have no bound
+            number = math.inf
+        if not math.isfinite(number):
             self.faults.append(f"{place}: {value!r:.60} is not a finite number")
             return 1.0
-        return float(value)
+        return number

@@ -8,7 +8,7 @@ from typing import Protocol
 from mapper import auto, cpop, heft, heft_balanced, heft_duplicate, heft_lookahead, optimal, peft, throughput, wave
 from mapper.period import period
 from mapper.problem import Problem
-from mapper.result import OBJECTIVES, Asked, MappingResult, Objective, Plan
+from mapper.result import Asked, MappingResult, Objective, Plan, as_objective
 from runtime.errors import UsageError
 from runtime.mapper_options import MapperOptions
 
@@ -59,8 +59,7 @@ def solve(
     clock: Callable[[], float] | None = None,
 ) -> MappingResult:
     """Map, and predict what the mapping will do. A time limit in the options needs a clock."""
-    if objective not in OBJECTIVES:
-        raise UsageError(f"there is no objective {objective!r}; the objectives are {', '.join(OBJECTIVES)}")
+    objective = as_objective(objective)
     algorithm, mapper = find(mapper_name)
     is_late = None
     if options.limit_s is not None and clock is not None:

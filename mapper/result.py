@@ -9,11 +9,20 @@ from typing import Any, Literal
 from mapper.period import Period
 from mapper.problem import Problem
 from mapper.schedule import Schedule
+from runtime.errors import UsageError
 from runtime.mapper_options import MapperOptions
 from runtime.mapping import TaskMapping
 
 Objective = Literal["period", "makespan"]
 OBJECTIVES: tuple[Objective, ...] = ("period", "makespan")
+
+
+def as_objective(name: str) -> Objective:
+    """The objective of that name; UsageError when there is none."""
+    for objective in OBJECTIVES:
+        if objective == name:
+            return objective
+    raise UsageError(f"there is no objective {name!r}; the objectives are {', '.join(OBJECTIVES)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+_UNITS = (("s", 1.0), ("ms", 1e3), ("µs", 1e6))
+
 
 def seconds(value: float | None) -> str:
     """A duration in the unit people would use."""
     if value is None:
         return "-"
-    if value >= 1:
-        return f"{value:.3g} s"
-    return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"
+    unit, scale = next((unit for unit in _UNITS if float(f"{value * unit[1]:.3g}") >= 1), _UNITS[-1])
+    amount = value * scale
+    return f"{amount:.0f} {unit}" if amount >= 100 else f"{amount:.3g} {unit}"

@@ -67,4 +67,5 @@ async def explains(say: Any, in_force: dict[str, Any]) -> None:
     assert "SECOND BEST" in table and "bottleneck: " in table
     finishes = await say("explain", "example", "--objective", "makespan")
     assert "when the task finishes, there" in finishes
+    assert "no objective 'speed'" in await say("explain", "example", "--objective", "speed", status=2)
     assert "no application 'nobody'" in await say("explain", "nobody", status=2)

@@ -101,6 +101,13 @@ def test_null_in_exec_s_means_cannot_run() -> None:
         ({"busy": {"P1": [[3, 2]]}}, "busy.P1[0]: it finishes at 2, before it starts at 3"),
         ({"busy": {"P1": [3]}}, "busy.P1[0]: a pair [start_s, finish_s] is needed"),
         ({"release_s": -1}, "release_s: -1 is negative"),
+        ({"release_s": 10**400}, f"release_s: {10**59} is not a finite number"),
+        ({"pin": {"A": "P1"}}, "pin: it is not known; pins is"),
+        ({"edges": [{"source": "A", "target": "B", "size": 1}]}, "edges[0].size: size is not known"),
+        (
+            {"links": {"P1": {"P2": {"latency": 1, "bandwidth_bytes_per_s": 1}}}},
+            "links.P1.P2.latency: latency is not known",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_place(changes: dict[str, Any], message: str) -> None:
@@ -112,6 +119,25 @@ def test_an_empty_problem_is_one_sentence(form: dict[str, Any]) -> None:
     with pytest.raises(ProblemError, match="neither tasks nor nodes") as caught:
         Problem.from_form(form)
     assert len(caught.value.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tasks": "AB"}, "tasks: missing; a list of names is needed"),
+        ({"tasks": ["A", "A", "B"]}, "tasks: A is there twice"),
+        (
+            {"links": {"P1": {"P2": {"bandwidth_bytes_per_s": 0}}}},
+            "links.P1.P2.bandwidth_bytes_per_s: 0 is not above zero",
+        ),
+    ],
+)
+def test_one_fault_causes_no_others(changes: dict[str, Any], message: str) -> None:
+    assert faults(small(**changes)) == (message,)
+
+
+def test_what_else_a_file_says_is_its_own() -> None:
+    Problem.from_form({**small(), "name": "mine", "source": "a paper", "expected": {}, "uncertain": {}})
 
 
 def test_a_cycle_is_named() -> None:
