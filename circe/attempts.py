@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from circe.appetite import Appetite
 from circe.call import Call, Failure
 from circe.carrying import Carried, Carrying
-from circe.flow import Job
+from circe.job import Job
 from circe.objects import TaskObjects
 from circe.outputs import Output
 from circe.retries import Retries, Retry

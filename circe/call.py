@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, cast
 
-from circe.flow import Job
 from circe.groups import unpack
+from circe.job import Job
 from circe.outputs import Given, Output, chosen
 from circe.sorting import Member
 from circe.spill import load

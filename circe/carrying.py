@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
 from circe.call import Call, Failure, Outcome
-from circe.flow import Job
+from circe.job import Job
 from circe.objects import TaskObjects
 from circe.outputs import Output
 from circe.runner import Runner

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from circe import travel
 from circe.call import Failure
-from circe.flow import Job, Result
+from circe.job import Job, Result
 from circe.letters import Inputs, dead_letter, letter_headers
 from circe.origins import ask
 from circe.replay import origin_of

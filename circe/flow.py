@@ -7,16 +7,15 @@ out what `poll` returns. Pure: no clock, no event loop; ids come from `draw`.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Sequence, Set
+from typing import TypeVar
 
 from circe.appetite import UNSTORED_BYTES
 from circe.credit import WINDOW, Amount, ReceiverLedger
+from circe.job import Job, Result
 from circe.join import Absent, Fired, Join, Late
-from circe.outbox import MAX_FRAME_PARTS, Outbox, SendFrame
-from circe.outputs import FILTERED, NOT_CHOSEN, Addressed, Given, Output, address
+from circe.outbox import MAX_FRAME_PARTS, Outbox, SendControl, SendFrame, SendReport
+from circe.outputs import FILTERED, NOT_CHOSEN, Addressed, Output, address
 from circe.seen import Seen, forget_strangers
 from runtime.graph import TaskGraph
 from runtime.item import Control, Frame, Part, Report
@@ -29,59 +28,6 @@ T = TypeVar("T")
 DEAD = "dead letter"
 REASONS = frozenset({FILTERED, NOT_CHOSEN, DEAD})
 """Of absences. Whatever else a frame says is one reason more in the counts, not thousands."""
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One call of user code and what hangs on it."""
-
-    head: str
-    root: int
-    attempt: int
-    item_id: str
-    xor: int
-    inputs: Payload | dict[str, Payload]
-    """The payload, or the payloads by parent where parts met."""
-    headers: Mapping[str, str] | None
-    sender: str | None
-    """Whose credit it holds; None for what comes out of a join."""
-    result_bytes: int = 0
-    """Of what it gave to queues, until all of that is answered for."""
-    unstored: int = 0
-    """Results that their queue has yet to answer for; the job is reported after the last."""
-    refusal: str = ""
-    """Why a queue will not have one of them: the job is a dead letter once all are answered for."""
-    is_sent: bool = False
-    """Its children have their answers."""
-    is_over: bool = False
-    """Its input has ended, or may have under another head: its results must not be stored, for those of a later
-    attempt may have been read and be gone."""
-    opened: Given | dict[str, Given] | None = None
-    """The inputs with files in place of references, once they were fetched."""
-    folder: Path | None = None
-    """Where these files lie."""
-    scratch: Path | None = None
-    """Where files that user code gave lie, until they were taken."""
-
-
-class Result(NamedTuple):
-    """An output for the egress or for a child's queue: the shell stores it, then calls `stored`."""
-
-    job: Job
-    item_id: str
-    payload: Payload
-    child: str = HOME
-    """`home`, or the child with a queue of its own."""
-
-
-class SendReport(NamedTuple):
-    head: str
-    report: Report
-
-
-class SendControl(NamedTuple):
-    incarnation: str
-    control: Control
 
 
 Instruction = SendFrame | SendReport | SendControl

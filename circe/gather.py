@@ -12,12 +12,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from circe.credit import WINDOW, Amount
-from circe.flow import SendControl
 from circe.grouping import Bounds, Formed, Grouping
 from circe.groups import MOST_ITEMS, Group, State, group_id, headers_of_group, is_marked, marked, pack, unmarked
 from circe.head import Acknowledge, Head, Input
 from circe.letters import Origin
-from circe.outbox import MAX_FRAME_PARTS, SendFrame
+from circe.outbox import MAX_FRAME_PARTS, SendControl, SendFrame
 from circe.progress import Progress
 from runtime.graph import Gather
 from runtime.reference import Reference

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from circe.admission import Admission
 from circe.credit import WINDOW, Amount
-from circe.flow import SendControl
 from circe.letters import Origin
 from circe.lineage import Entry, Lineage, Outgoing
-from circe.outbox import MAX_FRAME_PARTS, Outbox, SendFrame
+from circe.outbox import MAX_FRAME_PARTS, Outbox, SendControl, SendFrame
 from circe.outputs import NOT_CHOSEN
 from circe.window import Window
 from runtime.item import Control, Report

@@ -14,7 +14,7 @@ from types import coroutine
 from typing import Any, TypeVar
 
 from circe.call import Call, Failure, Outcome, failure
-from circe.flow import Job
+from circe.job import Job
 from circe.outputs import Given, Output
 from circe.printing import ITEM
 from runtime.charges import took_too_long

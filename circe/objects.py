@@ -18,7 +18,8 @@ from typing import BinaryIO
 
 from circe import travel
 from circe.egress import store_subject
-from circe.flow import Flow, Job
+from circe.flow import Flow
+from circe.job import Job
 from circe.object_names import Place, Root, object_name, owner_token, stores_note
 from circe.outputs import BranchError, Given, Output
 from circe.replay import queue_of

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from circe.credit import Amount, SenderLedger
 from circe.sharing import Room, by_credit, by_item
-from runtime.item import Frame, Part
+from runtime.item import Control, Frame, Part, Report
 from runtime.records import Held
 
 MAX_FRAME_PARTS = 1024
@@ -25,6 +25,20 @@ class SendFrame(NamedTuple):
     task: str
     incarnation: str
     frame: Frame
+
+
+class SendReport(NamedTuple):
+    """Tell a head what is done."""
+
+    head: str
+    report: Report
+
+
+class SendControl(NamedTuple):
+    """Grant credit to an incarnation, or tell it what is over."""
+
+    incarnation: str
+    control: Control
 
 
 class Outbox:

@@ -14,9 +14,8 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from circe import origins
-from circe.flow import SendControl
 from circe.head import Acknowledge, Head, Input
-from circe.outbox import SendFrame
+from circe.outbox import SendControl, SendFrame
 from runtime import codec, frames, subjects
 from runtime.bus import Bus
 from runtime.bus_errors import BusFault

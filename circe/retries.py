@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from circe.flow import Job
+from circe.job import Job
 from runtime.charges import Charge, Key
 from runtime.slot import slot_id
 

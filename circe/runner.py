@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from circe.call import Call, Outcome
-from circe.flow import Job
+from circe.job import Job
 from circe.loop_runner import LoopRunner
 from circe.printing import ITEM
 from runtime.slot import Slots

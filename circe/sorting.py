@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from circe.flow import Job
 from circe.head import Input
+from circe.job import Job
 
 
 @dataclass(slots=True, eq=False)

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from circe.flow import Job
+from circe.job import Job
 from circe.outputs import Output, heard_ids
 from circe.replay import origin_of
 from runtime import subjects

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from circe.attempts import Attempts, Done
 from circe.call import Call, Failure
 from circe.egress import Egress
-from circe.flow import Flow, Instruction, Job, Result, SendControl, SendReport
+from circe.flow import Flow, Instruction
 from circe.gathering import GatherReader
 from circe.groups import shown
+from circe.job import Job, Result
 from circe.letters import Inputs
 from circe.objects import TaskObjects
 from circe.options import WorkerOptions
-from circe.outbox import SendFrame
+from circe.outbox import SendControl, SendFrame, SendReport
 from circe.outputs import BranchError
 from circe.printing import Lines
 from circe.pulse import Pulse

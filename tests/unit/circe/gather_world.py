@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from random import Random
 
 from circe.credit import Amount
-from circe.flow import Flow, Result, SendControl, SendReport
+from circe.flow import Flow
 from circe.gather import GatherHead
 from circe.groups import State, decode_state, encode_state, unpack
 from circe.head import Acknowledge, Input
-from circe.outbox import SendFrame
+from circe.job import Result
+from circe.outbox import SendControl, SendFrame, SendReport
 from circe.outputs import Output
 from runtime.graph import Gather, Task, TaskGraph
 from runtime.item import Control, Frame, Report

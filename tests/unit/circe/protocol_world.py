@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from random import Random
 
 from circe.credit import Amount
-from circe.flow import Flow, Result, SendControl, SendReport
+from circe.flow import Flow
 from circe.head import Acknowledge, Head, Input
-from circe.outbox import SendFrame
+from circe.job import Result
+from circe.outbox import SendControl, SendFrame, SendReport
 from circe.replay import origin_of
 from runtime import subjects
 from runtime.graph import TaskGraph

@@ -12,7 +12,7 @@ import pytest
 
 from circe.call import MOST_DECODED_BYTES, Call, Failure, Outcome
 from circe.carrying import MOST_FETCHED, MOST_PUTTING, Carried, Carrying
-from circe.flow import Job
+from circe.job import Job
 from circe.objects import TaskObjects
 from circe.outputs import Given, Output
 from runtime import codec

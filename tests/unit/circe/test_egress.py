@@ -11,7 +11,7 @@ import pytest
 
 from circe import egress
 from circe.egress import Egress
-from circe.flow import Job, Result
+from circe.job import Job, Result
 from runtime import subjects
 from runtime.bus import Bus
 from runtime.bus_errors import ConnectionLost, RequestTimeout, StreamFull, WrongLastSequence

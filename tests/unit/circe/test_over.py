@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from circe.flow import Flow, Job
+from circe.flow import Flow
+from circe.job import Job
 from circe.outputs import Output
 from runtime.graph import Task, TaskGraph
 from runtime.item import Control, Frame, Part

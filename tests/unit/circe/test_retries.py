@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circe.flow import Job
+from circe.job import Job
 from circe.retries import LONGEST_RETRY_S, GiveUp, Retries, Retry
 from runtime.charges import Charge
 

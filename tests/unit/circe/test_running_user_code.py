@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from circe.call import Call, Failure, Outcome
-from circe.flow import Job
+from circe.job import Job
 from circe.loop_runner import LoopRunner
 from circe.runner import ThreadRunner
 from runtime import codec

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from circe.call import Call, Failure
-from circe.flow import Job
 from circe.groups import pack
 from circe.head import Input
+from circe.job import Job
 from circe.outputs import Output
 from circe.sorting import Member, member
 from runtime import loader

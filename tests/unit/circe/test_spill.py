@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from circe import spill
-from circe.flow import Flow, Job
+from circe.flow import Flow
+from circe.job import Job
 from circe.spill import Kept, Spill, loaded
 from runtime.graph import Task, TaskGraph
 from runtime.item import Frame, Part

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from circe.flow import Flow, SendControl
+from circe.flow import Flow
 from circe.lineage import Lineage
+from circe.outbox import SendControl
 from circe.seen import MOST_STRANGERS
 from runtime import frames
 from runtime.graph import Task, TaskGraph

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from circe import tap as tap_module
-from circe.flow import Job
+from circe.job import Job
 from circe.outputs import Output, address, heard_ids
 from circe.tap import Tap
 from runtime import subjects

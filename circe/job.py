@@ -1,0 +1,55 @@
+"""One call of user code and what hangs on it: what a `Flow` hands out, and takes back when it is done. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from circe.outputs import Given
+from runtime.network import HOME
+from runtime.reference import Payload
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One call of user code and what hangs on it."""
+
+    head: str
+    root: int
+    attempt: int
+    item_id: str
+    xor: int
+    inputs: Payload | dict[str, Payload]
+    """The payload, or the payloads by parent where parts met."""
+    headers: Mapping[str, str] | None
+    sender: str | None
+    """Whose credit it holds; None for what comes out of a join."""
+    result_bytes: int = 0
+    """Of what it gave to queues, until all of that is answered for."""
+    unstored: int = 0
+    """Results that their queue has yet to answer for; the job is reported after the last."""
+    refusal: str = ""
+    """Why a queue will not have one of them: the job is a dead letter once all are answered for."""
+    is_sent: bool = False
+    """Its children have their answers."""
+    is_over: bool = False
+    """Its input has ended, or may have under another head: its results must not be stored, for those of a later
+    attempt may have been read and be gone."""
+    opened: Given | dict[str, Given] | None = None
+    """The inputs with files in place of references, once they were fetched."""
+    folder: Path | None = None
+    """Where these files lie."""
+    scratch: Path | None = None
+    """Where files that user code gave lie, until they were taken."""
+
+
+class Result(NamedTuple):
+    """An output for the egress or for a child's queue: the shell stores it, then calls `stored`."""
+
+    job: Job
+    item_id: str
+    payload: Payload
+    child: str = HOME
+    """`home`, or the child with a queue of its own."""
