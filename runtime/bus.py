@@ -47,6 +47,7 @@ class _Tcp(TcpTransport):
     """nats-py's transport with larger buffers, and an end that does not wait for the peer."""
 
     may_write: Callable[[], bool] = staticmethod(lambda: True)
+    _is_silenced = False
 
     async def settle(self) -> None:
         """Wait until the socket took most of what was written."""
@@ -64,7 +65,9 @@ class _Tcp(TcpTransport):
     def write_all(self, data: list[bytes]) -> None:
         """Hand it to the socket in one go; once that is forbidden, the connection is of no use."""
         if not self.may_write():
-            self.abort()
+            if not self._is_silenced:  # once: a connection that is being made meanwhile must not break
+                self._is_silenced = True
+                self.abort()
         elif self._io_writer is not None:
             self._io_writer.writelines(data)
 

@@ -70,13 +70,16 @@ async def test_a_worker_that_wakes_up_after_it_was_replaced_stores_nothing(tmp_p
     async with cluster() as running:
         app = await running.submit(write_app(tmp_path / "slow"))
         await running.map(app, {"slow": "node1"})
+        await running.wait_for_edges(app, lambda edges: len(edges.workers["slow"]) == 2)
         results = Results()
         await running.bus.subscribe(subjects.egress(app.name), results.take)
         zombie, _ = worker_processes("slow", running.server.url)
         await running.send(app, [str(number).encode() for number in range(ITEMS)])
         await results.wait_for(5)
         os.kill(zombie, signal.SIGSTOP)
-        await results.wait_for(ITEMS)  # by another
+        await running.wait_for_edges(app, lambda edges: len(edges.workers["slow"]) == 1)
+        assert results.count < ITEMS  # it holds some
+        await results.wait_for(ITEMS)  # by the other
         await read_all(running, app, ITEMS)
         await until(lambda: is_forgotten(running, app))
         os.kill(zombie, signal.SIGCONT)
