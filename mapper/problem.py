@@ -152,8 +152,8 @@ class Problem:
         return bool(self.linked.all())
 
     def slots(self, node: int) -> int:
-        """How many tasks a node runs at once in a schedule: whole cores, and never none."""
-        return max(1, int(self.cores[node]))
+        """How many tasks a node runs at once in a schedule: whole cores, never none, and no more than have work."""
+        return max(1, min(int(self.cores[node]), len(self.tasks) + len(self.busy[node])))
 
     def edge_rate(self, edge: Edge) -> float:
         return self.rates[edge.source] if edge.rate is None else edge.rate

@@ -17,6 +17,9 @@ from mapper.topology import find_cycle
 if TYPE_CHECKING:
     from mapper.problem import Problem
 
+MOST_REPLICAS = 1_000_000
+"""More than anybody could start, and a number that arrays of whole numbers hold."""
+
 
 def messages(problem: Problem) -> list[str]:
     """Every fault, in the order of the form's keys; empty for a valid problem."""
@@ -124,8 +127,8 @@ def _capacities(problem: Problem) -> Iterator[str]:
         if not (math.isfinite(cores) and cores > 0):
             yield f"cores.{node}: {cores:g} is not above zero"
     for task, replicas in zip(problem.tasks, problem.replicas, strict=True):
-        if replicas != int(replicas) or replicas < 1:
-            yield f"replicas.{task}: {replicas} is not a whole number of at least 1"
+        if replicas != int(replicas) or not 1 <= replicas <= MOST_REPLICAS:
+            yield f"replicas.{task}: {replicas:g} is not a whole number from 1 to {MOST_REPLICAS}"
     for task, rate in zip(problem.tasks, problem.rates, strict=True):
         yield from _bad_number(rate, f"rates.{task}")
     for node, load in zip(problem.nodes, problem.load, strict=True):

@@ -33,7 +33,7 @@ def test_links_are_directed() -> None:
     assert evaluate(problem, (1, 0)).start_s[1] == 3.0
 
 
-@pytest.mark.parametrize(("cores", "makespan_s"), [(0.5, 12.0), (1, 12.0), (2, 8.0), (2.9, 8.0), (3, 4.0)])
+@pytest.mark.parametrize(("cores", "makespan_s"), [(0.5, 12.0), (1, 12.0), (2, 8.0), (2.9, 8.0), (3, 4.0), (1e9, 4.0)])
 def test_a_node_runs_as_many_tasks_at_once_as_it_has_cores(cores: float, makespan_s: float) -> None:
     rows = {name: {"P1": 4} for name in "ABC"}
     problem = problems.problem(rows, nodes=("P1",), cores={"P1": cores})
