@@ -15,6 +15,7 @@ from circe.carrying import Carried, Carrying
 from circe.job import Job
 from circe.objects import TaskObjects
 from circe.outputs import Output
+from circe.printing import about
 from circe.retries import Retries, Retry
 from circe.runner import runner_for
 from circe.sorting import Member
@@ -128,7 +129,8 @@ class Attempts:
         self.errors += 1
         next_try = self._retries.failed(job)
         if isinstance(next_try, Retry):
-            logger.warning("try %d of item %s: %s", next_try.tries, job.item_id, failed.error)
+            with about(job.item_id):
+                logger.warning("try %d of item %s: %s", next_try.tries, job.item_id, failed.error)
             # In its pause it takes nobody's place: others run meanwhile.
             self._loop.call_later(next_try.pause_s, self._again, job)
         else:
@@ -139,7 +141,8 @@ class Attempts:
         self._runner.submit([job])
 
     def _give_up(self, job: Job, failed: Failure, attempts: int) -> None:
-        logger.warning("item %s is a dead letter after %d attempts: %s", job.item_id, attempts, failed.error)
+        with about(job.item_id):
+            logger.warning("item %s is a dead letter after %d attempts: %s", job.item_id, attempts, failed.error)
         self._runner.discard(job)
         self._on_given_up(job, failed, attempts)
 

@@ -16,6 +16,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -29,6 +30,16 @@ ITEM: ContextVar[str] = ContextVar("item", default="")
 USER_LOGGERS = "jupiter"
 """Parent of the loggers that tasks get as `ctx.logger`."""
 STDERR = 2
+
+
+@contextlib.contextmanager
+def about(item_id: str) -> Iterator[None]:
+    """What is said in here is about that item, whichever is in work."""
+    token = ITEM.set(item_id)
+    try:
+        yield
+    finally:
+        ITEM.reset(token)
 
 
 class Lines:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import os
 import threading
@@ -55,6 +56,7 @@ class ThreadRunner:
         self._on_outcomes = on_outcomes
         self._slots = slots
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         self._jobs: SimpleQueue[Sequence[Job] | None] = SimpleQueue()
         self._outcomes: deque[Outcome] = deque()
         self._woken = False
@@ -99,7 +101,8 @@ class ThreadRunner:
     def _wake(self) -> None:
         # A closed loop means that the process is on its way out.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._hand_over)
+            # In our own context: in the thread's, all that is said there would be about the item in work.
+            self._loop.call_soon_threadsafe(self._hand_over, context=self._context)
 
     def _hand_over(self) -> None:
         self._woken = False

@@ -51,6 +51,10 @@ def process(item, ctx):
     subprocess.run(["seq", "20000"])
     return item
 """
+FAILING = """
+def process(item, ctx):
+    raise ValueError(f"not {item}")
+"""
 ASYNC = """
 async def process(item, ctx):
     for step in range(3):
@@ -134,6 +138,14 @@ async def test_a_flood_of_lines_is_cut_and_does_not_hold_the_pipeline_up(running
         print(f"400,000 lines in {took_s:.2f} s, {len(heard.lines)} of them passed on")
         assert took_s < 8.0
         assert 1000 < len(heard.lines) < 20_000
+
+
+async def test_what_is_said_of_a_failure_is_about_its_item(running: Cluster, tmp_path: Path) -> None:
+    async with printing(running, tmp_path / "failing", FAILING) as (app, heard):
+        await running.send(app, [str(number).encode() for number in range(20)] + [b"no JSON"])
+        await until(lambda: len([text for text in heard.texts("WARNING") if "dead letter" in text]) == 21)
+        said = [line for line in heard.lines if "dead letter" in line["line"]]
+        assert [line["id"] for line in said] == [line["line"].split()[2] for line in said]
 
 
 async def test_items_on_a_loop_are_told_apart(running: Cluster, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from circe.call import Call, Failure, Outcome
 from circe.job import Job
 from circe.loop_runner import LoopRunner
+from circe.printing import ITEM
 from circe.runner import ThreadRunner
 from runtime import codec
 from runtime.context import Context
@@ -141,6 +142,20 @@ async def test_the_item_on_the_thread_stands_in_shared_memory() -> None:
     assert all(0 <= found.started_s - started_s < 60 for found in seen)
     assert slots.calls() == []
     assert not slots.is_loop
+
+
+async def test_outcomes_are_not_told_as_of_the_item_in_work() -> None:
+    outcomes, told_of = Outcomes(), []
+
+    def take(found: list[Outcome]) -> None:
+        told_of.append(ITEM.get())
+        outcomes.take(found)
+
+    runner = ThreadRunner(call(lambda item, ctx: item), take, shared())
+    runner.submit([job(5)])
+    await outcomes.wait_for(1)
+    await runner.close()
+    assert told_of == [""]
 
 
 class Gates:
