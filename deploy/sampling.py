@@ -22,15 +22,17 @@ ITEMS = 20
 MOST_BYTES = 8 << 20
 
 
+def sample_files(folder: Path, app: App) -> Iterator[Path]:
+    """The samples of the entry tasks, file by file."""
+    samples = [folder / (app.graph.tasks[entry].sample_input or FOLDER) for entry in app.graph.entries]
+    for path in dict.fromkeys(samples):
+        files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+        yield from (file for file in files if file.is_file() and not file.name.startswith("."))
+
+
 def sample_file(folder: Path, app: App) -> Path | None:
     """The first file of samples for an entry task."""
-    for entry in app.graph.entries:
-        path = folder / (app.graph.tasks[entry].sample_input or FOLDER)
-        files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
-        for file in files:
-            if file.is_file() and not file.name.startswith("."):
-                return file
-    return None
+    return next(sample_files(folder, app), None)
 
 
 @contextlib.contextmanager

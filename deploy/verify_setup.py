@@ -8,6 +8,7 @@ from pathlib import Path
 from deploy.cutting import Cutter
 from deploy.nodes import LocalNode, check_fits, local_nodes
 from deploy.results import check_output
+from deploy.sampling import sample_files
 from deploy.submit import Prepared, prepare
 from deploy.verify_load import Payload
 from deploy.verify_plan import Kind
@@ -101,8 +102,7 @@ def _total_bytes(app: App) -> int:
 def _payloads(options: VerifyOptions, prepared: Prepared) -> list[Payload]:
     """The different items of a file or of the entry tasks' samples, and what no application can process."""
     app = prepared.app
-    samples = [app.graph.tasks[entry].sample_input for entry in app.graph.entries]
-    paths = [options.source] if options.source else [options.folder / sample for sample in samples if sample]
+    paths = [options.source] if options.source else list(sample_files(options.folder, app))
     bodies: dict[bytes, None] = {}
     for path in paths:
         try:
@@ -111,6 +111,6 @@ def _payloads(options: VerifyOptions, prepared: Prepared) -> list[Payload]:
         except OSError as error:
             raise UsageError(f"the input {path} cannot be read: {error.strerror}") from error
     if not bodies:
-        raise UsageError("there is nothing to send: name a file with --input, or give an entry task a sample_input")
+        raise UsageError("there is nothing to send: name a file with --input, or put one into the folder sample_input")
     usual = [Payload(body) for body in list(bodies)[:MOST_PAYLOADS]]
     return [*usual, Payload(UNREADABLE), Payload(b"1", "nobody-of-this-name")]
