@@ -16,8 +16,15 @@ from runtime.app_yaml import Findings, Keys
 from runtime.codec import CODECS
 from runtime.graph import MOST_GATHERED
 from runtime.mapper_options import DEFAULT_MAPPER
+from runtime.records import MAX_REPLICAS
+from runtime.typed import MAX_NUMBER, MAX_WHOLE
 
 PORT_LIMIT = 65535
+
+# An application travels as a record, and no record holds more than this.
+Whole = Annotated[int, Field(gt=-MAX_WHOLE, lt=MAX_WHOLE)]
+Number = Annotated[float, Field(lt=MAX_NUMBER, allow_inf_nan=False)]
+Bytes = Annotated[ByteSize, Field(ge=1, lt=MAX_WHOLE)]
 
 
 def _codec(value: object) -> str:
@@ -68,19 +75,19 @@ class JupiterKeys(_Section):
 
 class MapperOptionKeys(_Section):
     model_config = ConfigDict(extra="forbid")
-    seed: int | None = None
-    tasks_per_node: Annotated[int, Field(ge=1)] | None = None
-    moves: Annotated[int, Field(ge=0)] | None = None
-    limit_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    seed: Whole | None = None
+    tasks_per_node: Annotated[Whole, Field(ge=1)] | None = None
+    moves: Annotated[Whole, Field(ge=0)] | None = None
+    limit_s: Annotated[Number, Field(gt=0)] | None = None
     wave: Any = None
     distributed: bool | None = None
 
 
 class WaveKeys(_Section):
     model_config = ConfigDict(extra="forbid")
-    network: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    compute: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    memory: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    network: Annotated[Number, Field(ge=0)] | None = None
+    compute: Annotated[Number, Field(ge=0)] | None = None
+    memory: Annotated[Number, Field(ge=0)] | None = None
     legacy: bool | None = None
 
 
@@ -97,15 +104,15 @@ class ApplicationKeys(_Section):
 
 class LimitKeys(_Section):
     model_config = ConfigDict(extra="forbid")
-    in_flight_items: Annotated[int, Field(ge=1)] | None = None
-    in_flight_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
-    ingress_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
-    egress_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
-    queue_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
-    dead_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
-    join_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
-    objects_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
-    file_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
+    in_flight_items: Annotated[Whole, Field(ge=1)] | None = None
+    in_flight_bytes: Bytes | None = None
+    ingress_bytes: Bytes | None = None
+    egress_bytes: Bytes | None = None
+    queue_bytes: Bytes | None = None
+    dead_bytes: Bytes | None = None
+    join_bytes: Bytes | None = None
+    objects_bytes: Bytes | None = None
+    file_bytes: Bytes | None = None
 
 
 class TasksKeys(_Section):
@@ -121,14 +128,14 @@ class HomeKeys(_Section):
 
 class ResourceKeys(_Section):
     model_config = ConfigDict(extra="forbid")
-    cores: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    memory_bytes: Annotated[ByteSize, Field(ge=1)] | None = None
+    cores: Annotated[Number, Field(gt=0)] | None = None
+    memory_bytes: Bytes | None = None
 
 
 class GatherKeys(_Section):
     model_config = ConfigDict(extra="forbid")
     count: Annotated[int, Field(ge=1, le=MOST_GATHERED)] | None = None
-    within_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    within_s: Annotated[Number, Field(gt=0)] | None = None
 
 
 class SourceKeys(_Section):
@@ -146,10 +153,10 @@ class TaskKeys(_Section):
     gather: Any = None
     route: Literal["all", "round_robin", "by_key"] = "all"
     edge: Literal["direct", "queued"] = "direct"
-    replicas: Annotated[int, Field(ge=1)] = 1
+    replicas: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] = 1
     pin: str | None = None
-    timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    retries: Annotated[int, Field(ge=0)] = 2
+    timeout_s: Annotated[Number, Field(gt=0)] | None = None
+    retries: Annotated[Whole, Field(ge=0)] = 2
     image: str | None = None
     requirements: list[str] = []
     resources: Any = None
