@@ -8,7 +8,7 @@ again of an ended one is only acknowledged. The shell (`circe.gathering`) stores
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 
 from circe.credit import WINDOW, Amount
@@ -74,6 +74,8 @@ class GatherHead(Head):
         """Closed and not ended, by root."""
         self._awaited: dict[int, int] = {}
         """The root of each member that a group of the journal still waits for."""
+        self._missing: Counter[int] = Counter()
+        """How many that are, by root."""
         self._closing: list[Group] = []
         self._ending: list[int] = []
         self._keeping: tuple[list[Group], list[int]] | None = None
@@ -97,6 +99,7 @@ class GatherHead(Head):
             if there:
                 self._groups[group.root] = group._replace(sequences=there)
                 self._awaited |= dict.fromkeys(there, group.root)
+        self._missing = Counter(self._awaited.values())
         still_open = (sequence for sequence in (*state.open, *self._awaited) if sequence > floor)
         self._progress = Progress(max(state.high, floor), still_open)
         return self._state()
@@ -168,7 +171,9 @@ class GatherHead(Head):
         self.counts["groups.items"] += 1
         root = self._awaited.pop(sequence, None)
         if root is not None:
-            self._complete(self._groups[root])
+            self._missing[root] -= 1
+            if not self._missing[root]:
+                self._complete(self._groups[root])
             return
         self._members += 1
         self._member_bytes += len(item.payload)
@@ -225,11 +230,11 @@ class GatherHead(Head):
         self._closing.append(group)
 
     def _complete(self, group: Group) -> None:
-        """Run a group of the journal when all of its members are here again."""
-        if self._held.keys() >= set(group.sequences):
-            self._members += len(group.sequences)
-            self._member_bytes += sum(len(self._held[sequence].payload) for sequence in group.sequences)
-            self._run_group(group)
+        """Run a group of the journal: all of its members are here again."""
+        del self._missing[group.root]
+        self._members += len(group.sequences)
+        self._member_bytes += sum(len(self._held[sequence].payload) for sequence in group.sequences)
+        self._run_group(group)
 
     def _run_group(self, group: Group) -> None:
         members = [self._held[sequence] for sequence in group.sequences]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import count
 from types import ModuleType
 
@@ -9,14 +10,14 @@ import pytest
 
 from circe.call import Call
 from circe.gather import GatherHead
-from circe.groups import State, unpack
+from circe.groups import MOST_ITEMS, Group, State, unpack
 from circe.head import Acknowledge, Input
 from circe.outbox import SendFrame
 from circe.sorting import member
 from runtime import subjects
 from runtime.codec import CODECS
 from runtime.context import Context
-from runtime.graph import Gather
+from runtime.graph import MOST_GATHERED, Gather
 from runtime.item import Report
 from runtime.loader import UserTask
 from runtime.records import EdgeRecord
@@ -125,6 +126,17 @@ def test_a_group_of_the_journal_waits_for_its_members_and_later_items_open_the_n
         second.turns()
     assert second.groups == {"r-1.~": [b"1", b"2"], "r-3.~": [b"3", b"4"]}
     assert second.acknowledged == [1, 2, 3, 4]
+
+
+def test_the_largest_group_is_together_again_in_no_time() -> None:
+    kit, sequences = Kit(max_items=MOST_ITEMS, max_bytes=1 << 20, count=MOST_GATHERED), range(1, MOST_GATHERED + 1)
+    kit.recover(State("queue", MOST_GATHERED, frozenset(), (Group(1, "first", tuple(sequences)),)))
+    began_s = time.process_time()
+    for sequence in sequences:
+        kit.head.take(item(sequence))
+    assert time.process_time() - began_s < 5.0  # of work for each member with each, it would be 20
+    kit.turn()
+    assert len(kit.groups["first"]) == MOST_GATHERED
 
 
 def test_what_the_journal_has_as_ended_is_only_acknowledged() -> None:
