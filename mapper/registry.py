@@ -1,4 +1,4 @@
-"""Every mapper by its name. Another algorithm is one file with a `solve`, and one line here."""
+"""Every mapper by its name. Another one is a file with a `solve`, a line here, and its name in `mapper_options`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mapper.period import period
 from mapper.problem import Problem
 from mapper.result import Asked, MappingResult, Objective, Plan, as_objective
 from runtime.errors import UsageError
-from runtime.mapper_options import MapperOptions
+from runtime.mapper_options import MAPPER_ALIASES, MapperOptions
 
 
 class Mapper(Protocol):
@@ -33,19 +33,12 @@ MAPPERS: dict[str, Mapper] = {
     "optimal": optimal.solve,
 }
 
-ALIASES: dict[str, str] = {
-    "wave": "wave_greedy",
-    "heft_dup_no_comm_cost": "heft_duplicate",
-    "lookahead": "heft_lookahead",
-}
-"""Names that Jupiter's configuration files and we ourselves have used, and what they mean here."""
-
 
 def find(name: str) -> tuple[str, Mapper]:
     """The mapper's own name and the mapper, also by an alias."""
-    own_name = ALIASES.get(name, name)
+    own_name = MAPPER_ALIASES.get(name, name)
     if own_name not in MAPPERS:
-        known = ", ".join(sorted([*MAPPERS, *ALIASES]))
+        known = ", ".join(sorted([*MAPPERS, *MAPPER_ALIASES]))
         raise UsageError(f"there is no mapper {name!r}; the mappers are {known}")
     return own_name, MAPPERS[own_name]
 

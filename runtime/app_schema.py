@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from runtime.app_yaml import Findings, Keys
 from runtime.codec import CODECS
 from runtime.graph import MOST_GATHERED
-from runtime.mapper_options import DEFAULT_MAPPER
+from runtime.mapper_options import DEFAULT_MAPPER, MAPPER_NAMES
 from runtime.records import MAX_REPLICAS
 from runtime.typed import MAX_NUMBER, MAX_WHOLE
 
@@ -30,6 +30,12 @@ Bytes = Annotated[ByteSize, Field(ge=1, lt=MAX_WHOLE)]
 def _codec(value: object) -> str:
     if not isinstance(value, str) or value not in CODECS:
         raise ValueError(f"must be one of {', '.join(CODECS)}, not {shown(value)}")
+    return value
+
+
+def _mapper(value: object) -> str:
+    if not isinstance(value, str) or value not in MAPPER_NAMES:
+        raise ValueError(f"must be one of {', '.join(MAPPER_NAMES)}, not {shown(value)}")
     return value
 
 
@@ -68,7 +74,7 @@ class RootKeys(_Section):
 class JupiterKeys(_Section):
     namespace_prefix: str = ""
     docker_registry: str = ""
-    task_mapper: str = DEFAULT_MAPPER
+    task_mapper: Annotated[str, PlainValidator(_mapper)] = DEFAULT_MAPPER
     mapper_options: Any = None
     circe: str = "original"
 

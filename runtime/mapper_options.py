@@ -9,6 +9,13 @@ from typing import Any
 from runtime.typed import read
 
 DEFAULT_MAPPER = "auto"
+MAPPER_ALIASES = {"wave": "wave_greedy", "heft_dup_no_comm_cost": "heft_duplicate", "lookahead": "heft_lookahead"}
+"""Names that Jupiter's configuration files and we ourselves have used, and what they mean here."""
+MAPPER_NAMES = (
+    *("auto", "throughput", "heft", "heft_balanced", "heft_duplicate", "heft_lookahead", "peft", "cpop"),
+    *("wave_random", "wave_greedy", "optimal", *MAPPER_ALIASES),
+)
+"""What an application may name; those who read applications need not load the mappers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

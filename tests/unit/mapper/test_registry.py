@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mapper.registry import ALIASES, MAPPERS, find, solve
+from mapper.registry import MAPPERS, find, solve
 from runtime.errors import UsageError
-from runtime.mapper_options import MapperOptions
+from runtime.mapper_options import MAPPER_ALIASES, MAPPER_NAMES, MapperOptions
 from runtime.mapping import TaskMapping
 from tests.unit.mapper import problems
 
@@ -21,8 +21,12 @@ def test_an_unknown_objective_is_refused_with_the_known_ones() -> None:
         solve(problems.topcuoglu2002(), "heft", "speed")  # type: ignore[arg-type] # that is the point
 
 
+def test_applications_may_name_every_mapper() -> None:
+    assert sorted(MAPPER_NAMES) == sorted([*MAPPERS, *MAPPER_ALIASES])
+
+
 def test_aliases_lead_to_mappers() -> None:
-    for alias, name in ALIASES.items():
+    for alias, name in MAPPER_ALIASES.items():
         assert alias not in MAPPERS
         assert find(alias) == (name, MAPPERS[name])
 

@@ -231,6 +231,15 @@ def test_what_may_be_meant_is_a_warning(tmp_path: Path) -> None:
     ]
 
 
+def test_an_unknown_mapper_is_a_fault_with_its_line(tmp_path: Path) -> None:
+    text = tasks("- {name: a, base_script: a.py, children: [home]}", before="jupiter_config: {task_mapper: magic}\n")
+    report = examine(write(tmp_path, text, a=PROCESS))
+    assert report.app is None
+    (fault,) = report.faults
+    assert fault.place.endswith("app_config.yaml:1 jupiter_config.task_mapper")
+    assert fault.message.startswith("must be one of auto, ") and fault.message.endswith("not 'magic'")
+
+
 def test_nothing_is_executed(tmp_path: Path) -> None:
     raising = "raise SystemExit('executed')\n" + PROCESS
     assert check(write(tmp_path, tasks("- {name: a, base_script: a.py, children: [home]}"), a=raising)) == []
