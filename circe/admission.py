@@ -27,6 +27,10 @@ class Admission(Generic[T]):
         """How many wait."""
         return len(self._waiting)
 
+    def bound(self, max_bytes: int) -> None:
+        """Another bound from the next decision on."""
+        self._max_bytes = max_bytes
+
     def admit(self, item: T, size_bytes: int) -> bool:
         """Whether it may start now; if not, `ended` gives it later. They start in their order."""
         if self._waiting or not self._fits(size_bytes):

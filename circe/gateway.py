@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypedDict
 
 from circe.admission import SHARE
 from circe.burial import bury_input
@@ -37,6 +37,21 @@ from runtime.service import Service
 from runtime.taking import taking
 
 
+class _Bounds(TypedDict):
+    max_items: int
+    max_bytes: int
+    max_object_bytes: int
+
+
+def _bounds(app: App) -> _Bounds:
+    """Of what may be in flight."""
+    return {
+        "max_items": app.limits.in_flight_items,
+        "max_bytes": app.limits.in_flight_bytes,
+        "max_object_bytes": int(SHARE * app.limits.objects_bytes),
+    }
+
+
 class AppGateway:
     """The gateway of one application."""
 
@@ -54,12 +69,16 @@ class AppGateway:
         self.head = Head(
             incarnation,
             lambda: random.getrandbits(64),
-            max_items=app.limits.in_flight_items,
-            max_bytes=app.limits.in_flight_bytes,
-            max_object_bytes=int(SHARE * app.limits.objects_bytes),
+            **_bounds(app),
         )
         ingress = Queue(subjects.ingress_stream(app.name), subjects.INGRESS_CONSUMER, self._read)
         self.reader = Reader(bus, app.name, self.head, ingress, self._pulse.add)
+
+    def edit(self, app: App) -> None:
+        """The application was submitted again. The head stays who it is: its attempts go on."""
+        self._app = app
+        self.head.bound(**_bounds(app))
+        self.reader.turn_soon()
 
     async def serve(self) -> None:
         """Until cancelled: beat, follow, and read while it is our turn."""
@@ -75,7 +94,9 @@ class AppGateway:
             credit = await self._bus.subscribe(subjects.credit(name, self.head.incarnation), self._on_control)
             try:
                 group.create_task(self.reader.read_for_ever(), name=f"read {name}")
-                group.create_task(purge_for_ever(self._bus, self._app, self._queues_to_purge), name=f"purge {name}")
+                group.create_task(
+                    purge_for_ever(self._bus, lambda: self._app, self._queues_to_purge), name=f"purge {name}"
+                )
                 group.create_task(sweep_for_ever(self._bus, name, self.head), name=f"sweep {name}")
                 await self._beat_for_ever()
             finally:
@@ -193,6 +214,7 @@ class AppGateway:
 async def run_gateway(service: Service, bus: Bus, incarnation: str, node: str) -> None:
     """Serve every application there is, until stopped. Raises JupiterError when it was away for too long."""
     serving: dict[str, asyncio.Task[None]] = {}
+    gateways: dict[str, AppGateway] = {}
     changed = asyncio.Event()
     apps: dict[str, App] = {}
 
@@ -217,9 +239,13 @@ async def run_gateway(service: Service, bus: Bus, incarnation: str, node: str) -
             changed.clear()
             for name in sorted(serving.keys() - apps.keys()):
                 serving.pop(name).cancel()
-            for name in sorted(apps.keys() - serving.keys()):
-                gateway = AppGateway(bus, apps[name], incarnation, node)
-                serving[name] = group.create_task(gateway.serve(), name=f"gateway of {name}")
+                del gateways[name]
+            for name in sorted(apps):
+                if name in serving:
+                    gateways[name].edit(apps[name])
+                    continue
+                gateways[name] = AppGateway(bus, apps[name], incarnation, node)
+                serving[name] = group.create_task(gateways[name].serve(), name=f"gateway of {name}")
         fence.cancel()
 
 

@@ -113,6 +113,12 @@ class Head:
         self._outbox.follow({task: workers.get(task, ()) for task in (*self._entries, *self._fed)}, edges.partitioned)
         self._send(self._lineage.follow(workers))
 
+    def bound(self, *, max_items: int, max_bytes: int, max_object_bytes: int) -> None:
+        """An edit of the application has changed its limits; what is in flight above them may end."""
+        self._in_flight.bound(max_items)
+        self._max_bytes = max_bytes
+        self._admission.bound(max_object_bytes)
+
     def surrender(self) -> list[str]:
         """Give up what is in flight, because the queue is another head's now; the tokens of what is to come again."""
         self._outbox.clear()

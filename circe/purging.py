@@ -35,8 +35,9 @@ class Store(NamedTuple):
     max_bytes: int
 
 
-async def purge_for_ever(bus: Bus, app: App, queues: Callable[[], Iterable[str] | None]) -> None:
-    """Until cancelled. `queues`: the tasks with a queue of their own; None while it is not our turn."""
+async def purge_for_ever(bus: Bus, app: Callable[[], App], queues: Callable[[], Iterable[str] | None]) -> None:
+    """Until cancelled. `app`: as it is by now; `queues`: the tasks with a queue of their own; None while it is not our
+    turn."""
     purges: defaultdict[str, Purge] = defaultdict(Purge)
     while True:
         await asyncio.sleep(LOOK_S)
@@ -44,9 +45,9 @@ async def purge_for_ever(bus: Bus, app: App, queues: Callable[[], Iterable[str] 
         if tasks is None:
             continue
         try:
-            await _look(bus, app, tasks, purges)
+            await _look(bus, app(), tasks, purges)
         except BusFault as error:
-            logger.info("results of %s are not purged yet: %s", app.name, error)
+            logger.info("results of %s are not purged yet: %s", app().name, error)
 
 
 def _stores(app: App, tasks: Iterable[str]) -> list[Store]:

@@ -29,6 +29,11 @@ class Window:
         self._lowest_seen_s = 0.0
         self._probe_end_s: float | None = None
 
+    def bound(self, limit: int) -> None:
+        """Another limit from now on."""
+        self._limit = limit
+        self.size = min(self.size, limit)
+
     def ended(self, latencies_s: list[float], now_s: float) -> None:
         """Items have ended, each after so long."""
         if self._since_s is None:

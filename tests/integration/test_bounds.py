@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from runtime import subjects
+from runtime import codec, subjects
 from runtime.bus_errors import StreamFull
+from runtime.message import Message
+from runtime.network import HOME
+from runtime.records import Beat
 from tests.acceptance.command import application
 from tests.integration.cluster import Cluster, Results, cluster, worker_processes
 from tests.integration.memory import peak_bytes, slow_consumers
+from tests.integration.waiting import until
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -67,6 +71,24 @@ async def test_a_worker_holds_no_more_than_its_bound(tmp_path: Path) -> None:
             **await peaks(running, large, [b"x"] * 200, 200),
         }
     assert max(grown.values()) < BOUND_MIB, grown
+
+
+async def test_an_edit_of_the_limits_holds_for_the_running_gateway(tmp_path: Path) -> None:
+    windows: list[float] = []
+
+    def hear(message: Message) -> None:
+        windows.append(Beat.from_record(codec.decode_record(message.payload)).rates["window"])
+
+    async with cluster(("home",)) as running:
+        await running.bus.subscribe(subjects.status("edited", HOME, "*"), hear)
+        for items in (64, 8):
+            folder = application(
+                tmp_path / f"{items}" / "edited", "- {name: same, base_script: same.py, children: [home]}",
+                before=f"codec: text\nlimits: {{in_flight_items: {items}}}",
+                same="def process(item, ctx):\n    return item\n",
+            )  # fmt: skip
+            await running.submit(folder)
+            await until(lambda items=items: windows[-1:] == [items])  # type: ignore[misc] # mypy cannot infer a lambda's default
 
 
 SLOW_S = 0.05

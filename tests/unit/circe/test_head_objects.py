@@ -47,6 +47,21 @@ def test_large_inputs_wait_for_one_another_and_small_ones_for_nobody() -> None:
     assert made.taken == 3
 
 
+def test_an_edit_changes_what_may_be_in_flight() -> None:
+    made = head()
+    made.take(given(1))
+    assert sent(made) == [1]
+    assert made.room == 99
+    made.bound(max_items=1, max_bytes=1 << 20, max_object_bytes=100)
+    assert made.room == 0
+    made.bound(max_items=100, max_bytes=5, max_object_bytes=100)
+    assert made.room == 0
+    made.bound(max_items=100, max_bytes=1 << 20, max_object_bytes=200)
+    for item in (given(2, 60), given(3, 60)):
+        made.take(item)
+    assert sent(made) == [2, 3]
+
+
 def test_one_that_waits_and_comes_again_only_renews_what_acknowledges_it() -> None:
     made = head()
     made.take(given(1, 60))
