@@ -15,7 +15,7 @@ from runtime.mapping import TaskMapping
 from runtime.message import Record
 from runtime.records import EdgeRecord
 from runtime.server import EmbeddedServer
-from tests.integration.cluster import REPOSITORY, Cluster, Results, live
+from tests.integration.cluster import REPOSITORY, Cluster, Results, Secrecy, live
 from tests.integration.netns import Lab, Machine
 
 EXAMPLE = REPOSITORY / "app_specific_files" / "example"
@@ -26,7 +26,7 @@ class Site(Cluster):
     """Jupiter's components on `home`, and an agent on every machine."""
 
     def __init__(self, lab: Lab, server: EmbeddedServer, bus: Bus) -> None:
-        super().__init__(server, bus, Path())
+        super().__init__(server, bus, Path(), Secrecy())
         self.lab = lab
         self.machines: dict[str, Machine] = {}
 
