@@ -149,9 +149,12 @@ class _Client(Client):
     async def _on_error(self, error: Exception) -> None:
         if self.last_problem is None or not isinstance(error, OSError):
             self.last_problem = error  # what the server said tells more than that it then hung up
-        if self.core is None and (refused := refusal(self._address, error)) is not None:
+        if self.core is None and (refused := self._refusal(error)) is not None:
             raise refused  # nobody waits for a first connection that will never be
         logger.debug("nats: %s", error)
+
+    def _refusal(self, error: Exception) -> NotAdmittedError | None:
+        return refusal(self._address, error, is_secret=self._tcp.is_secret)
 
     async def _on_reconnected(self) -> None:
         self._up.set()

@@ -90,7 +90,8 @@ def machine_ticks() -> tuple[int, int]:
     return idle, user + nice + system + idle + sum(rest)
 
 
-@pytest.mark.parametrize(("is_working", "items"), [(True, 120), pytest.param(False, 30_000, marks=pytest.mark.faults)])
+@pytest.mark.figures
+@pytest.mark.parametrize(("is_working", "items"), [(True, 120), (False, 30_000)])
 def test_the_period_is_foretold_and_auto_beats_chance_by_what_was_foretold(
     tmp_path: Path, is_working: bool, items: int
 ) -> None:

@@ -5,8 +5,7 @@
 Results are read and acknowledged as they come. They stay in the egress for a minute even so, because a result is what
 refuses its double: the server is measured by what it grows by with each result that it keeps (least squares over the
 samples; what it takes with none is what the traffic itself costs). Exit code 1 when a process grows beyond its bound:
-120 MB for a worker or the gateway, 600 bytes per kept result for nats-server. Half of that is what its collector
-leaves lying about: its heap may double before it looks.
+120 MB for a worker or the gateway, 300 bytes per kept result for nats-server.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ READ_AHEAD = 4096
 SAMPLE_S = 1.0
 STALLED_S = 60.0
 MOST_MB = 120.0
-MOST_BYTES_PER_RESULT = 600.0
+MOST_BYTES_PER_RESULT = 300.0
 SERVER = "nats-server"
 
 

@@ -64,11 +64,14 @@ async def test_a_listener_in_the_middle_misses_nothing_and_a_slow_one_holds_nobo
             for sender in ("large", "more"):
                 await running.send(app, [bytes([97]) * LARGE_BYTES] * ITEMS, sender)
             await results.wait_for(5 * ITEMS, timeout_s=30.0)
+            await running.send(app, [b"last"], "last")  # its number tells what the worker left out before it
+            await results.wait_for(5 * ITEMS + 1)
+            await running.bus.flush()
             tail.process.send_signal(signal.SIGINT)
             assert tail.process.stdout is not None
             written = (await asyncio.wait_for(tail.process.stdout.read(), 30.0)).count(b"\n")
             assert await tail.ended() == 0
             said = re.search(r"left out ([0-9,]+)", "\n".join(tail.said))
             assert said is not None, tail.said
-            assert written > 0 and written + int(said[1].replace(",", "")) == 2 * ITEMS
+            assert written > 0 and written + int(said[1].replace(",", "")) == 2 * ITEMS + 1
         assert results.twice() == []
