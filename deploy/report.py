@@ -11,6 +11,8 @@ from runtime.app import App
 from runtime.units import seconds
 
 COUNTS = ("in", "out", "results", "filtered", "dead", "errors")
+STEADY_S = 1.0
+"""A shorter run is mostly the way of its first items, and says nothing of the seconds per item in steady state."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,7 +134,10 @@ def summary(report: dict[str, Any]) -> list[str]:
     for what in ("makespan_s", "period_s"):
         if measured[what] is not None and predicted[what] is not None:
             name = what.removesuffix("_s")
-            lines.append(f"{name}: predicted {seconds(predicted[what])}, measured {seconds(measured[what])}")
+            found = f"measured {seconds(measured[what])}"
+            if what == "period_s" and measured["elapsed_s"] < STEADY_S:
+                found = "the run was too short to measure it"
+            lines.append(f"{name}: predicted {seconds(predicted[what])}, {found}")
     if items["resent"]:
         lines.append(f"sent again: {counted(items['resent'], 'input')}")
     if items["dead_letters"]:

@@ -155,3 +155,10 @@ def test_the_gateway_does_not_see_behind_a_queue() -> None:
     assert report["measured"]["p50_s"] is None
     assert not any("end to end" in line for line in summary(report))
     assert build(queued, picture(), figures(), [], is_once=True)["measured"]["makespan_s"] == 2.0
+
+
+def test_a_short_run_does_not_contradict_the_predicted_period() -> None:
+    short = replace(figures(), last_end_s=102.006)
+    lines = summary(build(APP, picture(), short, [], is_once=False))
+    assert "period: predicted 250 ms, the run was too short to measure it" in lines
+    assert "period: predicted 250 ms, measured 500 ms" in summary(build(APP, picture(), figures(), [], is_once=False))
