@@ -2,8 +2,7 @@
 
 `World` holds one `Head` of the ingress, a `Flow` per replica of a task, beside it a `Head` where it has its own queue,
 a network that loses, repeats, delays and reorders, queues and an egress that refuse an id they hold, and an edge record
-that everybody follows late. `walk` takes random steps with faults, then faults stop and every root must end. A breach
-raises `BreachError`.
+that everybody follows late. `protocol_walk` walks through it. A breach raises `BreachError`.
 """
 
 from __future__ import annotations
@@ -86,8 +85,8 @@ class World:
         self.head = self._new_head(f"head-{self.born}", HOME)
         for task in graph.tasks.values():
             for replica in range(task.replicas):
-                self._spawn((task.name, replica))
-        self._all_follow()
+                self.spawn((task.name, replica))
+        self.all_follow()
 
     # ---- processes and records
 
@@ -105,7 +104,7 @@ class World:
             frame_parts=self.rng.randint(1, 3),
         )
 
-    def _spawn(self, seat: Seat) -> None:
+    def spawn(self, seat: Seat) -> None:
         self.born += 1
         task, _ = seat
         name = f"{task}-{self.born}"
@@ -141,13 +140,13 @@ class World:
         """Everybody who is or was one and has not been killed."""
         return [self.head, *self.zombie_heads, *(each.head for each in self.processes.values() if each.head)]
 
-    def _all_follow(self) -> None:
+    def all_follow(self) -> None:
         for process in self.processes.values():
             process.flow.follow(self.edges())
         for head in self.heads():
-            self._head_follows(head)
+            self.head_follows(head)
 
-    def _head_follows(self, head: Head) -> None:
+    def head_follows(self, head: Head) -> None:
         """As `circe.reading` does: read anew once it is named, and give back when it is so no more."""
         was_live = head.live
         head.follow(self.edges())
@@ -169,7 +168,7 @@ class World:
             case Report() if head:
                 head.report(message)
                 self._redeliver(head)
-                self._carry_out_head(head)
+                self.carry_out_head(head)
             case Control():
                 if process:
                     process.flow.control(message)
@@ -224,7 +223,7 @@ class World:
                 case SendControl(incarnation, control):
                     self.net.append((incarnation, control))
 
-    def _carry_out_head(self, head: Head) -> None:
+    def carry_out_head(self, head: Head) -> None:
         for instruction in head.poll(0.0):
             match instruction:
                 case SendFrame(_, incarnation, frame):
@@ -263,7 +262,7 @@ class World:
 
     def head_beat(self, head: Head) -> None:
         self.net += [(probe.incarnation, probe.frame) for probe in head.probes()]
-        self._carry_out_head(head)
+        self.carry_out_head(head)
 
     # ---- faults
 
@@ -280,7 +279,7 @@ class World:
         seat = self.rng.choice(list(self.live))
         name = self.live[seat]
         if name is None:
-            self._spawn(seat)
+            self.spawn(seat)
             return
         if not (self.faults.zombies and self.rng.random() < 0.5):
             del self.processes[name]
@@ -288,7 +287,7 @@ class World:
             self.live[seat] = None  # nobody, for a while
             self.revision += 1
         else:
-            self._spawn(seat)
+            self.spawn(seat)
 
     def _absence(self) -> None:
         """Beats that do not come through for a while: the record names it no more, and then again."""
@@ -298,7 +297,7 @@ class World:
             self.live[seat], self.away[seat] = None, name
             self.revision += 1
 
-    def _come_back(self) -> None:
+    def come_back(self) -> None:
         for seat, name in self.away.items():
             if self.live[seat] is None:  # otherwise it was replaced, and goes on as a zombie
                 self.live[seat] = name
@@ -333,98 +332,3 @@ class World:
         name, process = self.rng.choice(list(self.processes.items()))
         process.connections += 1
         self.net = [(target, message) for target, message in self.net if target != name]
-
-    # ---- the walk
-
-    def walk(self, steps: int = 260) -> None:
-        for _ in range(steps):
-            self._step()
-        self._settle()
-
-    def _step(self) -> None:
-        rng, chance = self.rng, self.rng.random()
-        processes = list(self.processes.items())
-        name, process = rng.choice(processes) if processes else ("", None)
-        if chance < 0.38:
-            if self.net:
-                self.deliver(rng.randrange(len(self.net)))
-        elif process is None or chance < 0.46:
-            self.pull(rng.choice(self.heads()))
-        elif chance < 0.58:
-            self.run(process)
-        elif chance < 0.66:
-            if process.results:
-                self.store(process)
-        elif chance < 0.78:
-            self.poll(process)
-        elif chance < 0.84:
-            self._carry_out_head(rng.choice(self.heads()))
-        elif chance < 0.90:
-            self._one_follows(rng.choice([*(found.flow for _, found in processes), *self.heads()]))
-        elif chance < 0.95:
-            self.beat(name, process)
-        elif chance < 0.965:
-            self.head_beat(rng.choice(self.heads()))
-        elif chance < 0.97:
-            self._come_back()
-        else:
-            self.fault()
-
-    def _one_follows(self, one: Flow | Head) -> None:
-        if isinstance(one, Flow):
-            one.follow(self.edges())
-        else:
-            self._head_follows(one)
-
-    def _settle(self) -> None:
-        self.quiet = True
-        self._come_back()
-        for seat, name in self.live.items():
-            if name is None:
-                self._spawn(seat)
-        for round_number in range(200):
-            self._all_follow()
-            self._work_off()
-            if round_number > 4 and not self._remains():
-                self._check_drops()
-                return
-            for name, process in list(self.processes.items()):
-                self.beat(name, process)
-            for head in self.heads():
-                self.head_beat(head)
-        raise BreachError(f"never ends: {self._remains()}")
-
-    def _check_drops(self) -> None:
-        """A frame is taken for a repeated one only if it was: otherwise nothing but time would bring its parts."""
-        dropped = sum(flow.counts["dropped.repeated"] for flow in self.flows)
-        if dropped > self.repeated_parts:
-            raise BreachError(f"{dropped} parts dropped as repeated, {self.repeated_parts} were")
-
-    def _work_off(self) -> None:
-        for _ in range(20_000):
-            before = len(self.net)
-            for head in self.heads():
-                self.pull(head)
-            for process in self.processes.values():
-                self.run(process)
-                while process.results:
-                    self.store(process)
-                self.poll(process)
-            for head in self.heads():
-                self._carry_out_head(head)
-            if not self.net:
-                if before == 0 and not any(p.flow.backlog and not p.flow.blocked for p in self.processes.values()):
-                    return
-                continue
-            self.deliver(self.rng.randrange(len(self.net)))
-        raise BreachError("livelock")
-
-    def _remains(self) -> list[str]:
-        """What is left: roots that have not ended, and stores of live processes that are not empty."""
-        left = [f"root {sequence} of {name}" for name, queue in self.queues.items() for sequence in queue.open()]
-        left += [f"{head.incarnation} holds {head.in_flight}" for head in self.heads() if head.live and head.in_flight]
-        for name in self.live.values():
-            flow = self.processes[str(name)].flow
-            if flow.waiting() or not flow.idle:
-                left.append(f"{name} holds {flow.waiting()} waiting, idle {flow.idle}")
-        return left

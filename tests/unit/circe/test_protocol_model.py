@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from runtime.graph import Task, TaskGraph
 from runtime.network import HOME
 from tests.unit.circe.protocol_ends import everything
+from tests.unit.circe.protocol_walk import settle, walk
 from tests.unit.circe.protocol_world import BreachError, Faults, World
 
 EXAMPLES = int(os.environ.get("JUPITER_MODEL_EXAMPLES", "300"))
@@ -128,7 +129,7 @@ fault_budgets = st.builds(
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(styled(st.sampled_from([diamond(), diamond("any"), diamond(1), diamond("each")])), st.integers(0), fault_budgets)
 def test_diamond(graph_and_styles: tuple[TaskGraph, dict[str, str]], seed: int, faults: Faults) -> None:
-    World(*graph_and_styles, seed, faults).walk()
+    walk(World(*graph_and_styles, seed, faults))
 
 
 def doubled() -> TaskGraph:
@@ -142,7 +143,7 @@ def doubled() -> TaskGraph:
 @settings(max_examples=EXAMPLES // 2, deadline=None)
 @given(styled(st.just(doubled())), st.integers(0), fault_budgets)
 def test_replicas(graph_and_styles: tuple[TaskGraph, dict[str, str]], seed: int, faults: Faults) -> None:
-    World(*graph_and_styles, seed, faults).walk()
+    walk(World(*graph_and_styles, seed, faults))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -150,13 +151,13 @@ def test_replicas(graph_and_styles: tuple[TaskGraph, dict[str, str]], seed: int,
 def test_a_queue_between_diamonds(
     graph_and_styles: tuple[TaskGraph, dict[str, str]], seed: int, faults: Faults
 ) -> None:
-    World(*graph_and_styles, seed, faults, roots=4).walk(steps=400)
+    walk(World(*graph_and_styles, seed, faults, roots=4), steps=400)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(styled(graphs()), st.integers(0), fault_budgets)
 def test_random_graphs(graph_and_styles: tuple[TaskGraph, dict[str, str]], seed: int, faults: Faults) -> None:
-    World(*graph_and_styles, seed, faults).walk()
+    walk(World(*graph_and_styles, seed, faults))
 
 
 @settings(max_examples=EXAMPLES // 4, deadline=None)
@@ -167,7 +168,7 @@ def test_without_faults_nothing_is_sent_again_and_every_result_is_there(
     graph, styles = graph_and_styles
     world = World(graph, styles, seed, Faults(0, 0, 0, 0, 0, 0, 0))
     world.quiet = True
-    world._settle()
+    settle(world)
     ends = [everything(graph, styles, f"i{root}") for root in world.queues[HOME].states]
     assert set(world.egress) == set().union(*(found.results for found in ends))
     assert world.letters == set().union(*(found.letters for found in ends))

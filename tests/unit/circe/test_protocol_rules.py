@@ -16,6 +16,7 @@ from circe.outbox import Outbox
 from circe.seen import Seen
 from runtime.graph import TaskGraph
 from runtime.item import Part
+from tests.unit.circe.protocol_walk import walk
 from tests.unit.circe.protocol_world import BreachError, Faults, World
 from tests.unit.circe.test_protocol_model import diamond, doubled, two_diamonds
 
@@ -30,7 +31,7 @@ def walks(faults: Faults | None = None, count: int = 3000, graph: TaskGraph | No
         budget = budget or Faults(rng.randint(0, 5), rng.randint(0, 2), rng.randint(0, 6), rng.randint(0, 6))
         world = World(graph or diamond(rng.choice(["all", "any", "each"])), rng.choice(STYLES), seed, budget)
         try:
-            world.walk()
+            walk(world)
         except BreachError as breach:
             yield str(breach)
 
