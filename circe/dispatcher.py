@@ -242,19 +242,25 @@ class Dispatcher:
 
     async def _remove(self, name: str) -> None:
         """The application is gone: nothing of it stays."""
+        if await self._is_there(name):
+            return  # its record comes by another way than those that name it, and they were faster
         await self._want(name, ())
-        for subject in (subjects.edges(name), subjects.mapping(name)):
-            await self._bus.delete_record(subjects.CONTROL_STREAM, subject)
-        self._edges.pop(name, None)
-        self._mappings.pop(name, None)
-        self._prepared.pop(name, None)
-        self._tidied.pop(name, None)
+        await self._bus.delete_record(subjects.CONTROL_STREAM, subjects.edges(name))
         await self._bus.purge(subjects.PROFILE_STREAM, subjects.execution_profile(name, "*", None))
         await self._bus.purge(subjects.STATUS_STREAM, subjects.status(name, "*", "*"))
         for stream in await self._bus.stream_names(subjects.everything(name)):
             await self._bus.delete_stream(stream)
         await self._bus.delete_stream(bucket_stream(subjects.objects(name)))
+        # Last, and we forget it only then: by this record the rest is found again when something fails before.
+        await self._bus.delete_record(subjects.CONTROL_STREAM, subjects.mapping(name))
+        for known in (self._edges, self._mappings, self._prepared, self._tidied):
+            known.pop(name, None)
         logger.info("removed %s", name)
+
+    async def _is_there(self, name: str) -> bool:
+        """Whether the application has a record, by who has to know."""
+        found = await self._bus.leader_last_message(subjects.CONTROL_STREAM, subjects.app(name))
+        return found is not None and bool(found.payload)
 
 
 def _last_token(subject: str) -> str:

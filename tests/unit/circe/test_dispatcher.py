@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import pytest
+
 from circe.dispatcher import Dispatcher
 from runtime import codec, subjects
 from runtime.app import App
@@ -23,20 +25,44 @@ class FailingBus:
 
     def __init__(self, failures: int = 0, refused: str = "nothing") -> None:
         self.failures = failures
+        self.spared = 0
+        """Calls that succeed before the failures begin."""
         self.refused = refused
         self.records: dict[str, dict[str, Any]] = {}
+        self.deleted: list[str] = []
+        self.streams: list[str] = []
 
     async def ensure_stream(self, spec: Any) -> None:
         if self.refused in spec.name:
             raise ApiError("STREAM.CREATE", 10047, "insufficient storage resources available")
 
     async def stream_names(self, subject: str) -> list[str]:
-        return []
+        return list(self.streams)
 
-    async def put_record(self, subject: str, payload: bytes) -> int:
-        if self.failures:
+    async def delete_stream(self, name: str) -> None:
+        self._may_fail()
+        self.streams = [stream for stream in self.streams if stream != name]
+
+    async def purge(self, stream: str, subject: str) -> None:
+        pass
+
+    async def delete_record(self, stream: str, subject: str) -> int:
+        self._may_fail()
+        self.deleted.append(subject)
+        return 1
+
+    async def leader_last_message(self, stream: str, subject: str) -> Record | None:
+        return record(subject) if subject in self.records else None
+
+    def _may_fail(self) -> None:
+        if self.spared:
+            self.spared -= 1
+        elif self.failures:
             self.failures -= 1
             raise StoreTimeout("no acknowledgement in time")
+
+    async def put_record(self, subject: str, payload: bytes) -> int:
+        self._may_fail()
         self.records[subject] = codec.decode_record(payload)
         return 1
 
@@ -103,6 +129,32 @@ async def test_a_record_that_cannot_be_read_is_not_a_deleted_application() -> No
     made._on_app(record(subjects.app("x")), App(name="y", graph=GRAPH, digest="d"))
     await made._reconcile()
     assert bus.records == {}
+
+
+async def test_a_mapping_that_is_heard_before_its_application_stays() -> None:
+    bus = FailingBus()
+    bus.records[subjects.app("x")] = {}
+    made = dispatcher(bus)
+    made._on_mapping(record(subjects.mapping("x")), TaskMapping(assignment={"a": "node1"}))
+    await made._reconcile()
+    assert bus.deleted == []
+    made._on_app(record(subjects.app("x")), App(name="x", graph=GRAPH, digest="d"))
+    await made._reconcile()
+    assert bus.records[subjects.worker("node1", "x", "a")]["node"] == "node1"
+
+
+@pytest.mark.parametrize("spared", range(6))
+async def test_a_deleted_application_leaves_nothing_also_when_the_bus_fails(spared: int) -> None:
+    bus = FailingBus()
+    made = dispatcher(bus, "x")
+    await made._reconcile()
+    bus.streams = ["jupiter-x-ingress", "jupiter-x-egress"]
+    made._on_app(record(subjects.app("x")), None)
+    bus.spared, bus.failures = spared, 1
+    for _ in range(2):
+        await made._reconcile()
+    assert bus.streams == []
+    assert {subjects.worker("node1", "x", "a"), subjects.edges("x"), subjects.mapping("x")} <= set(bus.deleted)
 
 
 async def test_what_somebody_wrote_over_is_written_again() -> None:
