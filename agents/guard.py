@@ -10,6 +10,7 @@ import logging
 import os
 import tempfile
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from mmap import mmap
@@ -51,7 +52,8 @@ class Guard:
         self._timeout_s = ward.timeout_s
         self._watch = Watch(ward.timeout_s)
         self._overdue: Overdue | None = None
-        self._oom_kills = oom_kills()
+        self._oom_kills = deque([oom_kills()], maxlen=2)
+        """At the last two looks: the kernel counts a kill a little before the process is seen to have ended."""
         self.descriptor = _shared_memory()
         """For the worker, like that of `output`."""
         self.slots = Slots(memoryview(mmap(self.descriptor, SIZE_BYTES)))
@@ -71,6 +73,7 @@ class Guard:
         while True:
             await asyncio.sleep(pause_s(self._timeout_s))
             now_s = time.monotonic()
+            self._oom_kills.append(oom_kills())
             self.output.say_left_out()
             calls, beat_s = self.slots.calls(), self.slots.beat_s
             is_silent = now_s - beat_s > SILENT_S
@@ -104,7 +107,8 @@ class Guard:
     def judge(self, status: int) -> tuple[Verdict, str]:
         """Once it has ended: who is to blame, and where user code was, if that is known."""
         self.close()
-        before, after = self._oom_kills, oom_kills()
+        # The count is the machine's: what was killed long ago, or elsewhere, has nothing to do with this death.
+        before, after = self._oom_kills[0], oom_kills()
         verdict = judge(
             Death(
                 status=status,

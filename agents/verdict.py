@@ -38,7 +38,7 @@ class Death:
     """Why we killed it, if we did."""
     timeout_s: float = 0.0
     is_out_of_memory: bool = False
-    """The kernel killed somebody for want of memory while it lived."""
+    """The kernel killed somebody for want of memory just then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
