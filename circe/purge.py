@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 KEEP_S = 60.0
-"""Longer than a process that is cut off goes on (30 s) and what it sent last is under way (20 s); and, with the lease
+"""Longer than a process that is cut off goes on (30 s) and what it sent last is under way (10 s); and, with the lease
 that comes before it, longer than a server keeps the connection of a process that was stopped while sending (60 s with
 `ping_interval: 20s`, which the embedded one has)."""
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import logging
 import random
 import re
 import socket
+import sys
+import termios
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -29,6 +32,7 @@ from runtime.bus_errors import BusClosed
 from runtime.bus_objects import Objects
 from runtime.credentials import NOBODY, Credentials
 from runtime.errors import TransportError, UsageError
+from runtime.keepalive import PING_INTERVAL_S, Keepalive
 from runtime.wire import WireParser
 
 logger = logging.getLogger(__name__)
@@ -37,7 +41,7 @@ READ_BYTES = 256 << 10
 WRITE_HIGH_WATER_BYTES = 1 << 20
 RECONNECT_FIRST_S = 0.05
 RECONNECT_MOST_S = 2.0
-UNDER_WAY_S = 20
+UNDER_WAY_S = 10
 """What the peer's machine has not taken after so long is given up by ours, with the connection, also when we are dead
 by then: otherwise the kernel would go on trying for a quarter of an hour, and bring it long after it was of use."""
 _REFUSED = re.compile(r'Permissions Violation for Publish to "([^"]+)"')
@@ -115,6 +119,17 @@ class _Tcp(TcpTransport):
         """What the socket has not taken yet."""
         return 0 if self._io_writer is None else self._io_writer.transport.get_write_buffer_size()
 
+    @property
+    def untaken_bytes(self) -> int:
+        """What the peer's machine has not taken yet."""
+        plug = None if self._io_writer is None else self._io_writer.get_extra_info("socket")
+        if plug is None or plug.fileno() < 0:
+            return 0
+        under_way = bytes(4)
+        with contextlib.suppress(OSError):  # not every system says it
+            under_way = fcntl.ioctl(plug.fileno(), termios.TIOCOUTQ, under_way)
+        return self.unsent_bytes + int.from_bytes(under_way, sys.byteorder)
+
 
 class _Client(Client):
     """nats-py's client with another read loop and write path, and without its ways of giving up."""
@@ -132,6 +147,7 @@ class _Client(Client):
         self._transport = self._tcp
         self._parser = WireParser(self._dispatch)
         self._up = asyncio.Event()
+        self._keepalive = Keepalive()
 
     def fixed_options(self) -> dict[str, Any]:
         """What nats-py's `connect` is given whatever the caller wants."""
@@ -141,7 +157,6 @@ class _Client(Client):
             "reconnect_to_server_handler": _pace,
             "reconnect_time_wait": RECONNECT_FIRST_S,
             "max_reconnect_attempts": -1,
-            "max_outstanding_pings": 2,
             "pending_size": 2 * self._write_bound_bytes,  # ours is the bound: `write`
             "flusher_queue_size": 1 << 16,
         }
@@ -205,16 +220,20 @@ class _Client(Client):
     async def round_trip(self, timeout_s: float) -> bool:
         if not self.is_up:
             return False
-        # Not nats-py's `_send_ping`, which overtakes what is in the buffer.
-        pong: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._pongs.append(pong)
-        self._pending.append(b"PING\r\n")
-        self._flush_now()
+        pong = self._ping()
         try:
             async with asyncio.timeout(timeout_s):
                 return await pong
         except TimeoutError:
             return False
+
+    def _ping(self) -> asyncio.Future[bool]:
+        """Not nats-py's `_send_ping`, which overtakes what is in the buffer."""
+        pong: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._pongs.append(pong)
+        self._pending.append(b"PING\r\n")
+        self._flush_now()
+        return pong
 
     async def add_route(self, subject: str, route: Route) -> int:
         try:
@@ -266,6 +285,7 @@ class _Client(Client):
 
     async def _process_connect_init(self) -> None:
         self._parser.reset()
+        self._keepalive = Keepalive()
         await super()._process_connect_init()
         if self.core is not None:
             self.core.connection_made()
@@ -283,17 +303,26 @@ class _Client(Client):
                 data = await tcp.read(READ_BYTES)
                 if not data:
                     raise ConnectionResetError("the server closed the connection")
+                self._keepalive.heard()
                 for line in self._parser.feed(data):
                     await self._control(line)
         except Exception as exc:
             # Whatever it is, a dead read loop would be a client that silently hears nothing any more.
             await self._process_op_err(exc)
 
+    async def _ping_interval(self) -> None:
+        interval_s: float = self.options["ping_interval"]
+        await asyncio.sleep(interval_s)
+        while self.is_up and not self._keepalive.is_lost(self._tcp.untaken_bytes):
+            self._ping()
+            await asyncio.sleep(interval_s)
+        await self._process_op_err(ConnectionAbortedError("the server does not answer"))  # unless there is none
+
     async def _control(self, line: bytes) -> None:
         if line == b"PING":
             await self._process_ping()
         elif line == b"PONG":
-            self._pings_outstanding = 0
+            self._keepalive.answered()
             if self._pongs:
                 pong = self._pongs.pop(0)
                 if not pong.done():  # its waiter may have given up
@@ -350,7 +379,7 @@ async def connect(
     name: str,
     credentials: Credentials = NOBODY,
     connect_timeout_s: float = 5.0,
-    ping_interval_s: float = 10.0,
+    ping_interval_s: float = PING_INTERVAL_S,
     write_buffer_bytes: int = 64 << 20,
 ) -> AsyncIterator[Bus]:
     """A bus that reconnects for ever once it was connected. Raises `TransportError` when the first try fails."""

@@ -43,7 +43,7 @@ class Records(Streams):
 
         It stays as the subject's last message. Purging it as well was tried: the limit of one message per
         subject removes older values without a trace on disk, so after `kill -9` of the server a value from
-        before the purge was the last one again.
+        before the purge was the last one again. So it was when the empty message had a lifetime (`Nats-TTL`).
         """
         return await self.put_record(subject, b"", {"Nats-Expected-Stream": stream})
 

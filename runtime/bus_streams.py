@@ -28,7 +28,7 @@ from runtime.bus_errors import (
 from runtime.bus_store import BACK_OFF_FIRST_S, BACK_OFF_MOST_S, Stores
 from runtime.jetstream import API, STREAM_NAMES, direct_get, of_consumer, of_stream
 from runtime.message import Delivery, Message, StoredMessage, parse_headers
-from runtime.pulling import Pull
+from runtime.pulling import EXPIRES_S, HEARTBEAT_S, Pull
 from runtime.streams import ConsumerSpec, ConsumerState, StreamSpec, StreamState, changes, parse_time_s
 
 API_DEADLINE_S = 10.0
@@ -177,8 +177,8 @@ class Streams(Stores):
         stream: str,
         consumer: str,
         handler: Callable[[Delivery], None],
-        heartbeat_s: float = 5.0,
-        expires_s: float = 30.0,
+        heartbeat_s: float = HEARTBEAT_S,
+        expires_s: float = EXPIRES_S,
     ) -> Pull:
         """A standing pull: nothing comes before `want` was called. It survives reconnections."""
         pull = Pull(self, stream, consumer, handler, heartbeat_s, expires_s)

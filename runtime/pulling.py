@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from runtime.bus_core import Core
 
 RETIRE_S = 2.0
+EXPIRES_S = 4.0
+"""A request ends by itself after so long: sooner than anybody is named to read instead of who vanished with one."""
+HEARTBEAT_S = 2.0
+"""At most half of that, says the server."""
 
 
 class Pull:
@@ -42,7 +47,9 @@ class Pull:
         self._sids: list[int] = []
         self._renewal: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
-        self._stopped = False
+        self._ghost_s = 0.0
+        """How long what was asked for over a connection that is gone may still be served."""
+        self._stopped = asyncio.Event()
         self._undo: list[Callable[[], None]] = []
 
     @property
@@ -80,7 +87,7 @@ class Pull:
         await self._retire(self._sids)
 
     def _end(self) -> None:
-        self._stopped = True
+        self._stopped.set()
         if self._timer is not None:
             self._timer.cancel()
         if self._renewal is not None:
@@ -98,12 +105,16 @@ class Pull:
         self._sids.append(await self._core.link.add_route(inbox, route))
         self._inbox, self._listening = inbox, generation
         self._plan_step()
-        retirement = self._loop.create_task(self._retire(old), name=f"retire {self._next}")
+        ghost_s, self._ghost_s = self._ghost_s, 0.0
+        retirement = self._loop.create_task(self._retire(old, ghost_s), name=f"retire {self._next}")
         self._retiring.add(retirement)
         retirement.add_done_callback(self._retiring.discard)
 
-    async def _retire(self, sids: list[int]) -> None:
+    async def _retire(self, sids: list[int], ghost_s: float = 0.0) -> None:
         """End the interest, and listen until the server has read that: what was under way is ours to take."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ghost_s):
+                await self._stopped.wait()
         # Dropped at once, it was a message that nobody had until the consumer's acknowledgement wait was over.
         for sid in sids:
             await self._core.link.end_interest(sid)
@@ -112,7 +123,7 @@ class Pull:
             self._core.link.forget_route(sid)
 
     def _received(self, generation: int, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
-        if self._stopped:
+        if self._stopped.is_set():
             if reply and not self._core.closed.is_set():
                 self._core.send(text(reply), b"-NAK")
             return
@@ -129,18 +140,21 @@ class Pull:
         self._plan_step()
 
     def _restart(self) -> None:
+        """A new connection: the server may take the old one for alive, and serve there what was asked for. Who listens
+        as well gets it too; otherwise nobody had it until the consumer's acknowledgement wait was over."""
+        self._ghost_s = self._expires_s
         self._state.restart(self._loop.time())
         self._plan_step()
 
     def _plan_step(self) -> None:
         # One step after a burst of deliveries, not one per delivery.
-        if not self._step_planned and not self._stopped:
+        if not self._step_planned and not self._stopped.is_set():
             self._step_planned = True
             self._loop.call_soon(self._step)
 
     def _step(self) -> None:
         self._step_planned = False
-        if self._stopped:
+        if self._stopped.is_set():
             return
         now_s = self._loop.time()
         if self._listening != self._state.generation:

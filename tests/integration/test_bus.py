@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 
 import pytest
 
@@ -22,6 +23,7 @@ from runtime.bus_errors import (
     WrongLastSequence,
 )
 from runtime.errors import TransportError, UsageError
+from runtime.keepalive import SILENT_PINGS, Keepalive
 from runtime.message import Message, Outgoing
 from runtime.server import EmbeddedServer
 from runtime.streams import StreamSpec
@@ -244,6 +246,42 @@ async def test_a_half_open_connection_is_noticed_by_pings(own_server: EmbeddedSe
         faulty.mute_answers = faulty.mute_requests = False
         await asyncio.wait_for(again.wait(), DEADLINE_S)
         assert await bus.flush()
+
+
+async def test_a_line_that_takes_its_time_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server whose machine takes little at a time, while we have written much."""
+    looks = asyncio.Event()
+
+    class Looking(Keepalive):
+        seen = 0
+
+        def is_lost(self, backlog_bytes: int) -> bool:
+            Looking.seen += 1
+            if Looking.seen == SILENT_PINGS + 2:
+                looks.set()
+            return super().is_lost(backlog_bytes)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"slow","version":"2.14.0","max_payload":67108864}\r\n')
+        while line := await reader.readline():
+            if line == b"PING\r\n":
+                writer.write(b"PONG\r\n")
+            elif line.startswith(b"PUB big"):
+                await looks.wait()
+                await reader.readexactly(int(line.split()[2]) + 2)
+        writer.close()
+
+    monkeypatch.setattr("runtime.bus.Keepalive", Looking)
+    with socket.socket() as plug:
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plug.bind(("127.0.0.1", 0))
+        async with await asyncio.start_server(serve, sock=plug) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with connect(f"nats://127.0.0.1:{port}", name="test", ping_interval_s=0.05) as bus:
+                bus.send("big", bytes(16_000_000))
+                await asyncio.wait_for(looks.wait(), DEADLINE_S)
+                assert await bus.flush(DEADLINE_S)
+                assert bus.connections == 1
 
 
 async def test_while_disconnected_writes_wait_up_to_the_bound(own_server: EmbeddedServer) -> None:

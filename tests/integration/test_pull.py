@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from deploy.fault_proxy import fault_proxy
 from runtime.bus import Bus, connect
 from runtime.bus_errors import ApiError
 from runtime.errors import UsageError
@@ -283,3 +284,25 @@ async def test_what_the_server_refuses_is_typed(bus: Bus, name: str) -> None:
         await bus.ensure_stream(StreamSpec(name=f"{name}2", subjects=(f"{name}.a",)))
     with pytest.raises(UsageError, match="stream name"):
         StreamSpec(name="a.b", subjects=("a",))
+
+
+async def test_what_is_served_over_a_connection_that_is_gone_comes_all_the_same(
+    server: EmbeddedServer, bus: Bus, name: str
+) -> None:
+    """A machine that changes its address leaves a connection behind that the server takes for alive, for a while."""
+    await bus.ensure_stream(queue(name))
+    async with fault_proxy() as line:
+        line.target_port = server.port
+        async with connect(line.url, name="test", ping_interval_s=0.05) as moving:
+            reader = Reader(moving)
+            pull = await moving.pull(name, "reader", reader)
+            pull.want(10)
+            await moving.flush()
+            again = asyncio.Event()
+            moving.on_reconnect(again.set)
+            line.half_open()
+            await asyncio.wait_for(again.wait(), DEADLINE_S)
+            await fill(bus, name, 5)
+            await reader.took(5)
+            assert sorted(reader.payloads) == [b"%d" % k for k in range(5)]
+            await pull.stop()

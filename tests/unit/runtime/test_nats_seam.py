@@ -11,6 +11,7 @@ from nats.aio.transport import TcpTransport
 METHODS = (
     "_attempt_reconnect",
     "_connect_to_server",
+    "_ping_interval",
     "_process_connect_init",
     "_process_info",
     "_process_op_err",
@@ -25,7 +26,6 @@ STATE = (
     "_pending",
     "_pending_data_size",
     "_ping_interval_task",
-    "_pings_outstanding",
     "_pongs",
     "_reading_task",
     "_reconnection_task",
@@ -48,6 +48,7 @@ async def test_state_we_share(name: str) -> None:
 def test_what_we_replace_is_still_what_is_called() -> None:
     source = inspect.getsource(Client)
     assert "create_task(self._read_loop())" in source
+    assert "create_task(self._ping_interval())" in source
     assert "create_task(self._attempt_reconnect())" in source
     assert "await self._connect_to_server(" in source
     assert "await self._process_connect_init()" in source
