@@ -1,9 +1,10 @@
-"""Inputs that cannot enter the graph, into the dead letters."""
+"""Dead letters into their stream, each however long it takes: where there is no room for them, the pipeline waits."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from circe import travel
 from circe.head import Input
@@ -16,29 +17,57 @@ from runtime.network import HOME
 
 logger = logging.getLogger(__name__)
 
-PAUSE_S = 1.0
+STORE_DEADLINE_S = 5.0
+FIRST_RETRY_S = 0.05
+LONGEST_RETRY_S = 1.0
 
 
-async def bury_input(bus: Bus, app: str, item: Input, reason: str, node: str) -> None:
-    """Store the letter, however long it takes: the input stays in its queue until then."""
-    sequence = origin_of(item.sequence, item.headers)
-    letter = dead_letter(
-        HOME,
-        item.item_id,
-        sequence,
-        item.payload,
-        reason,
-        node=node,
-        origin=Origin(item.item_id, item.task, item.headers, item.payload),
-        limit_bytes=travel.limit_bytes(bus.link.max_payload_bytes),
-    )
-    headers = letter_headers(HOME, item.item_id, item.sequence, sequence)
-    while True:
-        try:
-            await bus.store_until(subjects.dead(app, HOME), letter, headers)
+class Burial:
+    """The way of one process's dead letters."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.waiting = 0
+        """Letters that were not stored at the first try, and are not yet."""
+        self._bus = bus
+        self._one = asyncio.Lock()
+
+    async def store(self, subject: str, letter: bytes, headers: Mapping[str, str], item_id: str) -> None:
+        """Raises BusClosed, and nothing else."""
+        fault = await self._try(subject, letter, headers)
+        if fault is None:
             return
+        logger.warning("the dead letter of %s is not stored yet: %s", item_id, fault)
+        self.waiting += 1
+        try:
+            async with self._one:  # where there is no room for one there is none for many
+                wait_s = FIRST_RETRY_S
+                while await self._try(subject, letter, headers) is not None:
+                    await asyncio.sleep(wait_s)
+                    wait_s = min(2 * wait_s, LONGEST_RETRY_S)
+        finally:
+            self.waiting -= 1
+
+    async def _try(self, subject: str, letter: bytes, headers: Mapping[str, str]) -> BusFault | None:
+        try:
+            await self._bus.store(subject, letter, headers, STORE_DEADLINE_S)
         except BusClosed:
             raise
-        except BusFault as error:
-            logger.warning("the dead letter of %s is not stored yet: %s", item.item_id, error)
-            await asyncio.sleep(PAUSE_S)
+        except BusFault as fault:
+            return fault
+        return None
+
+    async def bury_input(self, app: str, item: Input, reason: str, node: str) -> None:
+        """Of an input that cannot enter the graph; it stays in its queue until its letter is stored."""
+        sequence = origin_of(item.sequence, item.headers)
+        letter = dead_letter(
+            HOME,
+            item.item_id,
+            sequence,
+            item.payload,
+            reason,
+            node=node,
+            origin=Origin(item.item_id, item.task, item.headers, item.payload),
+            limit_bytes=travel.limit_bytes(self._bus.link.max_payload_bytes),
+        )
+        headers = letter_headers(HOME, item.item_id, item.sequence, sequence)
+        await self.store(subjects.dead(app, HOME), letter, headers, item.item_id)

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from circe import travel
+from circe.burial import Burial
 from circe.call import Failure
 from circe.job import Job, Result
 from circe.letters import Inputs, dead_letter, letter_headers
@@ -66,6 +67,12 @@ class Egress:
         self._background: set[asyncio.Task[None]] = set()
         self._lines: dict[str, deque[Result]] = {}
         """By queue, while it is full: what it is to take next."""
+        self._burial = Burial(bus)
+
+    def waiting(self) -> dict[str, float]:
+        """How many results wait for room, by their queue, and how many dead letters to be stored."""
+        levels = {f"no_room.{child}": float(len(line)) for child, line in self._lines.items()}
+        return levels | {"letters_waiting": float(self._burial.waiting)}
 
     def store(self, results: Sequence[Result]) -> None:
         """Store a batch in one write; `on_stored` is called for each in its own time."""
@@ -218,11 +225,7 @@ class Egress:
             limit_bytes=travel.limit_bytes(self._bus.link.max_payload_bytes),
         )
         headers = letter_headers(self._task, job.item_id, job.root, sequence)
-        wait_s = FIRST_RETRY_S
-        while (error := await self._try(subject, letter, headers)) is not None:
-            logger.warning("the dead letter of %s is not stored yet: %s", job.item_id, error)
-            await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, LONGEST_RETRY_S)
+        await self._burial.store(subject, letter, headers, job.item_id)
         then(job)
 
     async def close(self) -> None:

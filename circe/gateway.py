@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from typing import Any, TypedDict
 
 from circe.admission import SHARE
-from circe.burial import bury_input
+from circe.burial import Burial
 from circe.entering import referred, travels
 from circe.fencing import Fencing
 from circe.head import Head, Input
@@ -61,6 +61,7 @@ class AppGateway:
         self._node = node
         self._run = ""
         self._queues: tuple[str, ...] = ()
+        self._burial = Burial(bus)
         self._background: set[asyncio.Task[None]] = set()
         self._entering: dict[int, str] = {}
         """Inputs with objects that the head does not have yet, and what acknowledges them."""
@@ -164,7 +165,13 @@ class AppGateway:
     def _later(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._over)
+        self.reader.aside = len(self._background)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        self.reader.aside = len(self._background)
+        self.reader.turn_soon()
 
     def _unfit(self, item: Input) -> str:
         """Why an input cannot enter the graph; empty when it can."""
@@ -176,7 +183,7 @@ class AppGateway:
     async def _bury(self, item: Input, reason: str) -> None:
         """An input that nobody can take becomes a dead letter."""
         self.head.counts["dead"] += 1
-        await bury_input(self._bus, self._app.name, item, reason, self._node)
+        await self._burial.bury_input(self._app.name, item, reason, self._node)
         self._bus.acknowledge([item.token])
 
     # ---- beating
@@ -204,6 +211,7 @@ class AppGateway:
                 "in_flight": self.head.in_flight,
                 "window": self.head.window,
                 "is_head": float(self.head.live),
+                "letters_waiting": self._burial.waiting,
             },
             latencies_s=latencies_s,
         )

@@ -46,6 +46,8 @@ class Reader:
     def __init__(self, bus: Bus, app: str, head: Head, queue: Queue, on_ended: Callable[[float], None]) -> None:
         """`on_ended` gets the seconds that each input took from its reading to its end."""
         self.head = head
+        self.aside = 0
+        """Inputs that were read and are not the head's, or not yet: they take room as well."""
         self._bus = bus
         self._app = app
         self._queue = queue
@@ -149,7 +151,7 @@ class Reader:
         self._turn_planned = False
         self._carry_out(self.head.poll(time.monotonic()))
         if self._pull is not None:
-            self._pull.want(self.head.room)
+            self._pull.want(max(0, self.head.room - self.aside))
 
     def beat(self) -> None:
         """With each beat of the process: ask blocked receivers for their credit."""

@@ -301,7 +301,7 @@ class Worker:
         return {**self.flow.counts, **shells, "refused": refused()}
 
     def _levels(self) -> dict[str, float]:
-        levels: dict[str, float] = {"backlog": self.flow.backlog, "waiting": self.flow.waiting()}
+        levels = {"backlog": self.flow.backlog, "waiting": self.flow.waiting(), **self._egress.waiting()}
         if self.reader is not None:
             levels |= {"in_flight": self.reader.head.in_flight, "window": self.reader.head.window}
         return levels

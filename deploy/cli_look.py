@@ -39,6 +39,8 @@ def status(
     for each in found:
         if tables.brief(each["state"]) != each["state"]:
             typer.echo(f"{each['app']}: {each['state']}")
+        for trouble in each["troubles"]:
+            typer.echo(f"{each['app']}: {trouble['what']}: {trouble['todo']}")
     if name:
         print_table("", tables.WORKER_COLUMNS, [tables.worker_row(each) for each in found[0]["workers"]])
         if queues := found[0]["queues"]:

@@ -9,13 +9,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from deploy.status import app_status
+from deploy.submit import find_apps
 from runtime import subjects
-from runtime.bus import connect
+from runtime.bus import Bus, connect
 from runtime.credentials import given
 from runtime.errors import JupiterError
 from runtime.jetstream import ACCOUNT
 from runtime.server import LOOPBACK, EmbeddedServer
 from runtime.server_checks import check_address, find_binary
+from runtime.units import size
 
 PACKAGES = (
     "nats-py",
@@ -120,7 +123,10 @@ async def _running(url: str) -> list[Finding]:
             await bus.api(ACCOUNT, deadline_s=2.0)
             found.append(Finding(what="JetStream there", state=OK, found="answers"))
             streams = (subjects.CONTROL_STREAM, subjects.PROFILE_STREAM, subjects.STATUS_STREAM)
-            return found + [await _stream(stream, bus.stream_state) for stream in streams]
+            found += [await _stream(stream, bus.stream_state) for stream in streams]
+            if all(finding.state == OK for finding in found):
+                found += await applications(bus)
+            return found
     except JupiterError as error:
         remedy = "start it, correct --server, or switch JetStream on (nats-server -js)"
         return [Finding(what=what, state=BAD, found=str(error), remedy=remedy)]
@@ -131,3 +137,22 @@ async def _stream(name: str, state_of: Callable[[str], Awaitable[Any]]) -> Findi
     if state is None:
         return Finding(what=name, state=BAD, found="missing", remedy="start `jupiter dispatcher`, which makes it")
     return Finding(what=name, state=OK, found=f"{state.messages} records")
+
+
+async def applications(bus: Bus) -> list[Finding]:
+    """Of each application how it is, what its queues hold, and what keeps it from going on."""
+    found = []
+    for app in (await find_apps(bus)).values():
+        status = await app_status(bus, app)
+        what = f"application {app.name}"
+        found.append(Finding(what=what, state=OK, found=f"{status['state']}; {_holds(status)}"))
+        for trouble in status["troubles"]:
+            state = BAD if trouble["stands"] else NOTE
+            found.append(Finding(what=what, state=state, found=trouble["what"], remedy=trouble["todo"]))
+    return found
+
+
+def _holds(status: dict[str, Any]) -> str:
+    queues = {f"queue of {task}": queue for task, queue in status["queues"].items()}
+    places = {"ingress": status["ingress"], **queues, "egress": status["egress"], "dead letters": status["dead"]}
+    return ", ".join(f"{name} {size(held['bytes'])} of {size(held['max_bytes'])}" for name, held in places.items())

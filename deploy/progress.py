@@ -133,11 +133,13 @@ def placed(picture: Picture) -> str:
     return f"mapping ({mapping.algorithm}): {where}" + (f"; predicted {', '.join(predicted)}" if predicted else "")
 
 
-def flowing(figures: Figures, rate_per_s: float, *, is_full: bool, trouble: str) -> str:
+def flowing(figures: Figures, rate_per_s: float, *, is_full: bool, trouble: str, unburied: int = 0) -> str:
     """The counters of a run in one line."""
     if trouble:
         return f"waiting for the server: {trouble}"
     if not figures.stored:
         return "waiting for inputs"
     text = f"{figures.stored:,} in, {figures.ended:,} ended, {figures.written:,} results, {rate_per_s:,.0f} items/s"
+    if unburied:
+        return f"{text}; no room for {unburied:,} dead letters (limits.dead_bytes), waiting"
     return f"{text}; the ingress is full, waiting" if is_full else text

@@ -24,6 +24,7 @@ from deploy.results import check_output
 from deploy.sampling import sample_file
 from deploy.stream import Stream, StreamPlan
 from deploy.submit import Prepared, prepare, put, read_mapping, wait_in_place
+from deploy.troubles import LETTERS
 from deploy.watch import Watch
 from runtime.app import App
 from runtime.errors import JupiterError, UsageError
@@ -170,8 +171,13 @@ async def _run(
             show.say(progress.placed(watch.picture))
 
             def flowing(stream: Stream) -> None:
-                rate_per_s, is_full = stream.rate_per_s, stream.is_full
-                line = progress.flowing(figures, rate_per_s, is_full=is_full, trouble=stream.trouble)
+                line = progress.flowing(
+                    figures,
+                    stream.rate_per_s,
+                    is_full=stream.is_full,
+                    trouble=stream.trouble,
+                    unburied=int(watch.picture.level(LETTERS)),
+                )
                 show.show("flowing", line)
 
             await Stream(local.bus, app, plan.stream, figures, flowing).run(service.stopping)

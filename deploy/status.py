@@ -8,13 +8,16 @@ from dataclasses import asdict
 from typing import Any
 
 from circe.reconcile import mapping_fault
+from deploy.troubles import troubles
 from deploy.watch import FAILED, MAPPER, Picture, look, node_of
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
+from runtime.jetstream import bucket_stream
 from runtime.network import HOME
 from runtime.profiles import LinkRow, NodeProfile
 from runtime.records import READY, Beat
+from runtime.streams import StreamState
 
 UNREADABLE = (ValueError, KeyError, TypeError)
 """Of a record: it is not one of ours."""
@@ -28,8 +31,9 @@ async def app_status(bus: Bus, app: App) -> dict[str, Any]:
     egress = await bus.stream_state(subjects.egress_stream(app.name))
     unread = await bus.consumer_state(subjects.egress_stream(app.name), subjects.RESULTS_CONSUMER)
     letters = await bus.stream_state(subjects.dead_stream(app.name))
+    objects = await bus.stream_state(bucket_stream(subjects.objects(app.name)))
     head = picture.head
-    return {
+    found = {
         "app": app.name,
         "digest": app.digest,
         "state": state(picture, app),
@@ -37,15 +41,11 @@ async def app_status(bus: Bus, app: App) -> dict[str, Any]:
         "epoch": picture.epoch,
         "in_flight": 0 if head is None else int(head.rates.get("in_flight", 0)),
         "lag": 0 if waiting is None else waiting.num_pending,
-        "ingress": {
-            "messages": 0 if ingress is None else ingress.messages,
-            "bytes": 0 if ingress is None else ingress.bytes,
-        },
-        "egress": {
-            "messages": 0 if egress is None else egress.messages,
-            "bytes": 0 if egress is None else egress.bytes,
-        },
-        "queues": {task: await _queue(bus, app, task) for task in app.graph.queues},
+        "ingress": _held(ingress, app.limits.ingress_bytes),
+        "egress": _held(egress, app.limits.egress_bytes),
+        "dead": _held(letters, app.limits.dead_bytes),
+        "objects": _held(objects, app.limits.objects_bytes),
+        "queues": {task: await _queue(bus, app, task, picture) for task in app.graph.queues},
         "results_unread": 0 if unread is None else unread.num_pending + unread.num_ack_pending,
         "dead_letters": 0 if letters is None else letters.messages,
         "resent": sum(picture.total(queue).get("resent", 0) for queue in app.segments),
@@ -58,18 +58,25 @@ async def app_status(bus: Bus, app: App) -> dict[str, Any]:
             if beat.digest == app.digest
         ],
     }
+    return found | {"troubles": [trouble._asdict() for trouble in troubles(found)]}
 
 
-async def _queue(bus: Bus, app: App, task: str) -> dict[str, int]:
-    """What an inner queue holds; what has ended stays for a while, so that it cannot come twice."""
+def _held(stream: StreamState | None, max_bytes: int) -> dict[str, int]:
+    """What a stream holds, of what it may."""
+    messages, held_bytes = (0, 0) if stream is None else (stream.messages, stream.bytes)
+    return {"messages": messages, "bytes": held_bytes, "max_bytes": max_bytes}
+
+
+async def _queue(bus: Bus, app: App, task: str, picture: Picture) -> dict[str, Any]:
+    """What an inner queue holds, and who reads it; what has ended stays for a while, so that it cannot come twice."""
     stream = subjects.queue_stream(app.name, task)
     held = await bus.stream_state(stream)
     head = await bus.consumer_state(stream, subjects.queue_consumer(app.name))
     return {
-        "messages": 0 if held is None else held.messages,
-        "bytes": 0 if held is None else held.bytes,
+        **_held(held, app.limits.queue_bytes),
         "lag": 0 if head is None else head.num_pending,
         "in_flight": 0 if head is None else head.num_ack_pending,
+        "head": None if picture.edges is None else picture.edges.heads.get(task),
     }
 
 

@@ -76,6 +76,10 @@ class Picture:
                     total[what] = total.get(what, 0) + count
         return total
 
+    def level(self, name: str) -> float:
+        """The sum of what all that live say of one of their levels."""
+        return sum(beat.rates.get(name, 0.0) for beat in self.beats.values())
+
     # ---- records
 
     def take(self, record: Record) -> None:

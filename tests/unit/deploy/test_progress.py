@@ -46,5 +46,7 @@ def test_what_flows() -> None:
     figures = Figures(started_s=0.0, stored=1_000, ended=900, written=899)
     line = progress.flowing(figures, 450.0, is_full=True, trouble="")
     assert line == "1,000 in, 900 ended, 899 results, 450 items/s; the ingress is full, waiting"
+    line = progress.flowing(figures, 450.0, is_full=True, trouble="", unburied=12)
+    assert line.endswith("450 items/s; no room for 12 dead letters (limits.dead_bytes), waiting")
     assert "no answer" in progress.flowing(figures, 0.0, is_full=False, trouble="no answer")
     assert progress.flowing(Figures(started_s=0.0), 0.0, is_full=False, trouble="") == "waiting for inputs"
