@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from agents import owner
 from runtime import subjects
@@ -31,6 +31,18 @@ EMPTYING_TRIES = 20
 EMPTYING_PAUSE_S = 0.01
 
 _MOUNT = re.compile(r"^\S+ \S+ \S+ (?P<root>\S+) (?P<at>\S+) .* - (?P<kind>cgroup2?) \S+ (?P<options>\S+)$")
+
+
+class Quota(NamedTuple):
+    """So many cores, given anew every `period_s` seconds."""
+
+    cores: float
+    period_s: float
+
+
+def quota_of(quota_cores: float) -> Quota:
+    """What the cgroup of a node with so many cores is given; raises UsageError on what the kernel cannot do."""
+    return Quota(quota_cores, bandwidth_us(quota_cores)[1] / 1e6)
 
 
 def bandwidth_us(quota_cores: float) -> tuple[int, int]:
@@ -138,16 +150,16 @@ def cpu_parents(proc: Path = Path("/proc/self")) -> Iterator[Path]:
         yield from (path for path in (here, *here.parents) if path.is_relative_to(top) and path.is_dir())
 
 
-def own_quota_cores(proc: Path = Path("/proc/self")) -> float | None:
-    """CPUs this process's own cgroups leave it (a container's limit), None without a limit."""
+def own_quota(proc: Path = Path("/proc/self")) -> Quota | None:
+    """What this process's own cgroups leave it (a container's limit), None without a limit."""
     try:
-        found = [limit for parent in cpu_parents(proc) if (limit := _limit_cores(parent))]
+        found = [limit for parent in cpu_parents(proc) if (limit := _limit(parent))]
     except OSError:
         return None
     return min(found, default=None)
 
 
-def _limit_cores(path: Path) -> float | None:
+def _limit(path: Path) -> Quota | None:
     with contextlib.suppress(OSError, ValueError):
         if (path / "cpu.max").exists():
             quota, period = (path / "cpu.max").read_text().split()
@@ -155,7 +167,7 @@ def _limit_cores(path: Path) -> float | None:
             quota = (path / "cpu.cfs_quota_us").read_text()
             period = (path / "cpu.cfs_period_us").read_text()
         if float(quota) > 0:
-            return float(quota) / float(period)
+            return Quota(float(quota) / float(period), float(period) / 1e6)
     return None
 
 

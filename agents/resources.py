@@ -40,8 +40,11 @@ class Resources:
 
     def __init__(self, quota_cores: float | None = None) -> None:
         self._cpus = _affinity()
-        limits = [limit for limit in (quota_cores, cgroups.own_quota_cores()) if limit is not None]
-        self.cores = min([float(len(self._cpus)), *limits])
+        given = None if quota_cores is None else cgroups.quota_of(quota_cores)
+        whole = cgroups.Quota(float(len(self._cpus)), 0.0)
+        self.cores, self._quota_period_s = min(
+            quota for quota in (whole, given, cgroups.own_quota()) if quota is not None
+        )
         self.speed_score = score(self.cores)
         self._busy_cores: float | None = None
         self._before = self._read()
@@ -63,6 +66,7 @@ class Resources:
             busy_cores=self._busy_cores or 0.0,
             load_ratio=os.getloadavg()[0] / len(self._cpus),
             speed_score=self.speed_score,
+            quota_period_s=self._quota_period_s,
             agent=agent,
             host=platform.node(),
             gone=gone,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -48,7 +47,8 @@ class LocalStatistics:
         if state != ABLE:
             return Answer(placement=ask.placement, number=ask.number, state=state, why=why, reaches=self.reaches)
         cores = max(1.0, self.cores)
-        promised_s = sum(self.exec_s(task) for task in ask.promised if task in self.executions) / cores
+        own_s = handling.home_s(self.speed_score, self.cores) if self.node == HOME else 0.0
+        promised_s = (own_s + sum(self.exec_s(task) for task in ask.promised if task in self.executions)) / cores
         return Answer(
             placement=ask.placement,
             number=ask.number,
@@ -84,7 +84,7 @@ class LocalStatistics:
         seconds = max(profile.median_s, handling.sustained_s(profile, self.cores) if is_stream else 0.0)
         if self.speed_score <= 0:
             return seconds
-        waking_s = 0.0 if is_stream else handling.waking_s(math.inf, self.speed_score, self.cores)
+        waking_s = 0.0 if is_stream else handling.wake_s(self.speed_score)
         return seconds + waking_s + handling.rounds_s(handling.rounds(self.app, profile), self.speed_score)
 
     def sent_bytes(self, sources: Iterable[str], child: str) -> float:

@@ -6,6 +6,7 @@ Everything is plain values here, for `--json`, tables and pictures.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ class Known:
 
     app: App
     form: dict[str, Any]
-    """The problem, with its marks."""
+    """The problem at the pace of the mapping in force, with its marks."""
     mapping: TaskMapping | None
     """In force."""
     epoch: int
@@ -61,6 +62,9 @@ async def known(bus: Bus, app: App) -> Known:
                 records.take(record, now_s, age_s)
     stated = costs.state(app, records.table, now_s, records.used_cores(app.name))
     mapping = records.mappings.get(app.name)
+    if mapping is not None:
+        with contextlib.suppress(JupiterError):  # it has become impossible, which is said where it matters
+            stated = stated.settled(indices(stated.problem, mapping.assignment))
     return Known(app=app, form=stated.to_form(), mapping=mapping, epoch=records.epochs.get(app.name, 0))
 
 

@@ -1,25 +1,27 @@
 """From profiles to a mapping problem, and from its solution back to tasks. Pure.
 
-`home` is in the problem: a pinned source and a pinned sink that cost nothing, so that bringing inputs in and
-results out counts. What nodes are believed to take is `mapper.estimates`; what other applications use of them is taken
-off.
+`home` is in the problem: a pinned source and a pinned sink, so that bringing inputs in and results out counts. What
+nodes are believed to take is `mapper.estimates` and `mapper.waking`; what other applications use of them is taken off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import mean
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
 
-from mapper import estimates
+from mapper import estimates, waking
 from mapper.estimates import Cost, LinkCost
 from mapper.problem import Edge, FloatArray, NodeLoad, Problem
 from mapper.table import ProfileTable
 from mapper.usage import left_cores
+from mapper.waking import Waking
+from runtime import handling
 from runtime.app import App
 from runtime.errors import UsageError
 from runtime.network import HOME
@@ -38,6 +40,16 @@ class Stated:
 
     problem: Problem
     uncertain: Mapping[str, str]
+    own_s: FloatArray
+    """[task, node] `problem.exec_s` without waking."""
+    waking: Waking
+    is_stream: bool
+
+    def settled(self, assignment: Sequence[int]) -> Stated:
+        """The same at the pace that items have under a mapping: what that one foretells."""
+        if not self.is_stream:
+            return self
+        return replace(self, problem=waking.settled(self.problem, self.own_s, self.waking, assignment))
 
     def uncertain_in(self, assignment: Mapping[str, str]) -> dict[str, str]:
         """The part that a mapping rests on."""
@@ -60,7 +72,8 @@ def state(app: App, table: ProfileTable, now_s: float, used_cores: Mapping[str, 
     candidates = table.candidates(app, now_s)
     if not candidates:
         raise UsageError(f"{app.name}: no node is there that its tasks may run on")
-    found = estimates.executions(app, table, candidates, now_s, is_stream=app.objective != "makespan")
+    is_stream = app.objective != "makespan"
+    found = estimates.executions(app, table, candidates, now_s, is_stream=is_stream)
     for task in app.graph.order:
         if not any((task, node) in found for node in candidates):
             raise UsageError(f"task {task} can run on no node: {_reasons(app, table, task, candidates)}")
@@ -72,27 +85,49 @@ def state(app: App, table: ProfileTable, now_s: float, used_cores: Mapping[str, 
     rates = _rates(app, table, nodes)
     # Seconds were measured under the node's quota: a share of a core is a slow core, not a part of one.
     cores = {node: max(1.0, table.profile_of(node).cores) for node in nodes}
+    own_s = _seconds(tasks, nodes, found, _home_s(table) if has_home else 0.0)
+    items = [rates.get(task, 1.0) / _replicas(app, task) for task in tasks]
+    beginning = waking.of_nodes(table, nodes, items, [task in app.graph.tasks for task in tasks])
+    pace_s = _pace_s(found, rates, {node: cores[node] for node in candidates}) if is_stream else math.inf
     problem = Problem(
         tasks=tasks,
         nodes=nodes,
-        exec_s=_seconds(tasks, nodes, found),
+        exec_s=own_s + beginning.per_item_s(pace_s),
         edges=_edges(app, table, tasks, nodes, rates),
         latency_s=latency_s,
         inverse_bandwidth_s_per_byte=inverse,
         pins={task.name: task.pin for task in app.graph.tasks.values() if task.pin is not None},
         cores=tuple(left_cores(cores[node], used_cores.get(node, 0.0)) for node in nodes),
-        replicas=tuple(app.graph.tasks[task].replicas if task in app.graph.tasks else 1 for task in tasks),
+        replicas=tuple(_replicas(app, task) for task in tasks),
         rates=tuple(rates.get(task, 1.0) for task in tasks),
         load=tuple(_load(table.profile_of(node), cores[node], used_cores.get(node, 0.0)) for node in nodes),
     )
     uncertain = {f"{task}@{node}": cost.source for (task, node), cost in found.items()}
     uncertain |= {f"{source}>{target}": link.source for (source, target), link in links.items()}
-    return Stated(problem, {name: source for name, source in uncertain.items() if source not in estimates.CERTAIN})
+    uncertain = {name: source for name, source in uncertain.items() if source not in estimates.CERTAIN}
+    return Stated(problem, uncertain, own_s, beginning, is_stream)
 
 
 def build(app: App, table: ProfileTable, now_s: float) -> Problem:
     """The problem alone, for one application that has the nodes to itself."""
     return state(app, table, now_s).problem
+
+
+def _home_s(table: ProfileTable) -> float:
+    home = table.profile_of(HOME)
+    return handling.home_s(home.speed_score, home.cores)
+
+
+def _replicas(app: App, task: str) -> int:
+    return app.graph.tasks[task].replicas if task in app.graph.tasks else 1
+
+
+def _pace_s(found: Mapping[tuple[str, str], Cost], rates: Mapping[str, float], cores: Mapping[str, float]) -> float:
+    """About how far apart root inputs will be."""
+    by_task: dict[str, dict[str, float]] = {}
+    for (task, node), cost in found.items():
+        by_task.setdefault(task, {})[node] = cost.seconds * rates[task]
+    return waking.pace_s(by_task, cores)
 
 
 def _load(profile: NodeProfile, cores: float, used_cores: float) -> NodeLoad:
@@ -123,12 +158,14 @@ def without_home(by_task: Mapping[str, Value]) -> dict[str, Value]:
     return {task: value for task, value in by_task.items() if task not in (SOURCE, SINK)}
 
 
-def _seconds(tasks: tuple[str, ...], nodes: tuple[str, ...], found: Mapping[tuple[str, str], Cost]) -> FloatArray:
+def _seconds(
+    tasks: tuple[str, ...], nodes: tuple[str, ...], found: Mapping[tuple[str, str], Cost], home_s: float
+) -> FloatArray:
     seconds = np.full((len(tasks), len(nodes)), np.inf)
     for row, task in enumerate(tasks):
         for column, node in enumerate(nodes):
             if task in (SOURCE, SINK):
-                seconds[row, column] = 0.0 if node == HOME else np.inf
+                seconds[row, column] = np.inf if node != HOME else home_s if task == SOURCE else 0.0
             elif (task, node) in found:
                 seconds[row, column] = found[task, node].seconds
     return seconds

@@ -57,11 +57,7 @@ class LinkCost:
 def executions(
     app: App, table: ProfileTable, nodes: Sequence[str], now_s: float, *, is_stream: bool = True
 ) -> dict[tuple[str, str], Cost]:
-    """By (task, node), handling included; a pair that is absent cannot run.
-
-    What waking up for an item takes depends on how far apart items come, and so on the mapping that this is for:
-    it is taken for a mapping that shares the work well. A single item wakes everybody.
-    """
+    """By (task, node), handling included (without waking: `mapper.waking`); a pair that is absent cannot run."""
     found, profiles = {}, {}
     for task in app.graph.order:
         for node in nodes:
@@ -82,22 +78,7 @@ def executions(
         for node, speed in speeds.items():
             if (task, node) in found:
                 found[task, node] = found[task, node].with_more(handling.rounds_s(rounds, speed))
-    cores = {node: table.profile_of(node).cores for node in nodes}
-    pace_s = _pace_s({key: cost.seconds for key, cost in found.items()}, cores) if is_stream else math.inf
-    for (task, node), cost in found.items():
-        if node in speeds:
-            found[task, node] = cost.with_more(handling.waking_s(pace_s, speeds[node], cores[node]))
     return dict(sorted(found.items()))
-
-
-def _pace_s(seconds: Mapping[tuple[str, str], float], cores: Mapping[str, float]) -> float:
-    """About how far apart items are when the nodes share all tasks out as they can; the longest task is not shared."""
-    by_node, by_task = dict.fromkeys(cores, 0.0), dict.fromkeys((task for task, _ in seconds), math.inf)
-    for (task, node), found_s in seconds.items():
-        by_node[node] += found_s
-        by_task[task] = min(by_task[task], found_s)
-    per_s = sum(max(1.0, cores[node]) / total_s for node, total_s in by_node.items() if total_s > 0)
-    return max([1.0 / per_s if per_s else 0.0, *by_task.values()])
 
 
 def _handling_rounds(app: App, task: str, profiles: Mapping[tuple[str, str], ExecutionProfile]) -> float:

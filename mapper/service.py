@@ -19,7 +19,8 @@ from mapper.costs import Stated
 from mapper.decide import Hesitation, Occasion
 from mapper.problem import Problem, ProblemError
 from mapper.records import WANTED, Records
-from mapper.result import Asked, MappingResult, Objective
+from mapper.result import Asked, MappingResult, Objective, Plan
+from mapper.schedule import evaluate
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
@@ -208,7 +209,10 @@ class MapperService:
 
     async def _put(self, app: App, stated: Stated, found: MappingResult) -> str:
         """Publish a mapping; what went wrong, or empty."""
-        mapping = found.to_mapping(app.digest)
+        assignment = found.schedule.assignment
+        settled = stated.settled(assignment).problem
+        plan = Plan(evaluate(settled, assignment), found.why, found.truncated)
+        mapping = registry.judged(settled, found.algorithm, found.objective, plan).to_mapping(app.digest)
         mapping = replace(
             mapping,
             assignment=costs.without_home(mapping.assignment),

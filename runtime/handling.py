@@ -13,12 +13,17 @@ ROUNDS_PER_PART, ROUNDS_PER_OUTPUT, ROUNDS_PER_RESULT = 200.0, 44.0, 175.0
 ROUNDS_PER_BYTE_IN, ROUNDS_PER_BYTE_OUT = 0.028, 0.011
 """CPU of a worker to take a part off the bus, to send an output on, to store a result, and for their bytes
 (`bench_handling.py`): at a speed score of 22, 9, 2 and 8 microseconds, and 1.3 and 0.5 nanoseconds a byte. Of one-line
-tasks that is more than the tasks. A part is 6 microseconds to a worker that is never interrupted; under a quota, other
-workers in between, it is 9."""
+tasks that is more than the tasks."""
 ROUNDS_PER_WAKE = 3300.0
-"""... and what one item costs in addition that comes alone to a worker that sleeps: 150 microseconds."""
-WAKING_CORES = 0.005
-"""The more often items come, the more of them come together: waking takes no more of a core than this."""
+"""... and what it takes to begin again, for one item that comes alone or for many that come together: the processor's
+caches have forgotten the worker, and messages and threads wake one another. 150 microseconds, up to 300 on a machine
+that is busy."""
+WAKES_PER_S = 33.0
+"""The more often items come, the more of them come together: a worker with enough to do begins again so often."""
+LEAST_PERIOD_S = 1e-3
+"""No kernel gives a quota anew more often."""
+ROUNDS_PER_INPUT = 1000.0
+"""CPU on `home` for an input, from the queue to its end: the gateway's share, and the server's for all messages."""
 
 
 def rounds(app: App, profile: ExecutionProfile) -> float:
@@ -36,9 +41,22 @@ def rounds_s(rounds: float, speed_score: float) -> float:
     return rounds / speed_score / 1e6
 
 
-def waking_s(pace_s: float, speed_score: float, cores: float) -> float:
-    """Seconds per item that a worker spends on waking up, when items come so far apart."""
-    return min(rounds_s(ROUNDS_PER_WAKE, speed_score), WAKING_CORES * pace_s / min(1.0, cores))
+def home_s(speed_score: float, cores: float) -> float:
+    """Seconds per input at home, beside tasks, which is outside its quota; 0 as long as its speed is not known."""
+    return rounds_s(ROUNDS_PER_INPUT, speed_score / min(1.0, cores)) if speed_score > 0 else 0.0
+
+
+def wake_s(speed_score: float) -> float:
+    """Seconds that it takes a worker to begin again."""
+    return rounds_s(ROUNDS_PER_WAKE, speed_score)
+
+
+def wakes_per_s(quota_period_s: float) -> float:
+    """How often a worker of a node begins again, however many items come.
+
+    Where a quota is spent before its period is over, everybody there stops and begins again with the next one.
+    """
+    return max(WAKES_PER_S, 1 / max(quota_period_s, LEAST_PERIOD_S) if quota_period_s > 0 else 0.0)
 
 
 def sustained_s(profile: ExecutionProfile, cores: float) -> float:

@@ -32,6 +32,8 @@ class NodeProfile:
     agent: str
     """Incarnation of the agent."""
     host: str
+    quota_period_s: float = 0.0
+    """How often its quota of CPU is given anew; 0 without a quota."""
     refused: int = 0
     """Messages and records that its agent has refused since it started."""
     gone: bool = False
@@ -45,7 +47,7 @@ class NodeProfile:
         profile = read(cls, record)
         _check_node(profile.node)
         sizes = (profile.memory_bytes, profile.memory_available_bytes, profile.busy_cores, profile.load_ratio)
-        check_not_negative("a measure of a node", *sizes, profile.speed_score)
+        check_not_negative("a measure of a node", *sizes, profile.speed_score, profile.quota_period_s)
         if not profile.cores > 0:
             raise ValueError(f"a node with {profile.cores} cores: it must be above zero")
         return profile

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents import cgroups
-from agents.cgroups import Cgroup, bandwidth_us, cpu_parents, own_quota_cores
+from agents.cgroups import Cgroup, Quota, bandwidth_us, cpu_parents, own_quota
 from runtime.errors import UsageError
 
 NOBODY = 2**22 + 1
@@ -112,4 +112,4 @@ def test_the_smallest_limit_above_us_is_ours(tmp_path: Path) -> None:
     (top / "a" / "cpu.max").write_text("150000 100000\n")
     (top / "a" / "b" / "cpu.max").write_text("max 100000\n")
     place = proc(tmp_path, "0::/a/b\n", f"30 25 0:26 / {top} rw - cgroup2 cgroup2 rw\n")
-    assert own_quota_cores(place) == 1.5
+    assert own_quota(place) == Quota(1.5, 0.1)

@@ -30,6 +30,7 @@ def test_the_first_sample_stands_for_itself() -> None:
 def test_a_quota_bounds_cores_and_speed() -> None:
     whole, part = Resources().sample("n", "agent-1"), Resources(0.1).sample("n", "agent-2")
     assert part.cores == 0.1 < whole.cores
+    assert part.quota_period_s == 0.01
     assert part.speed_score == pytest.approx(0.1 * whole.speed_score, rel=0.5)
     assert 0 <= whole.busy_cores <= whole.cores
     assert whole.memory_bytes > whole.memory_available_bytes > 0
