@@ -60,7 +60,7 @@ async def known(bus: Bus, app: App) -> Known:
             age_s = time.time() - record.timestamp_s
             if not (record.subject.startswith("jupiter.profile.node.") and age_s > NODE_LEASE_S):
                 records.take(record, now_s, age_s)
-    stated = costs.state(app, records.table, now_s, records.used_cores(app.name))
+    stated = costs.state(app, records.table, now_s, records.used_cores(app.name, now_s))
     mapping = records.mappings.get(app.name)
     if mapping is not None:
         with contextlib.suppress(JupiterError):  # it has become impossible, which is said where it matters

@@ -78,7 +78,8 @@ class Records:
                 else:
                     self.table.execution(ExecutionProfile.from_record(decoded), said_s)
             case ["status", app, _, incarnation]:
-                return self._take_beat(app, incarnation, None if decoded is None else Beat.from_record(decoded))
+                beat = None if decoded is None else Beat.from_record(decoded)
+                return self._take_beat(app, incarnation, beat, said_s)
         return True
 
     def _take_node(self, name: str, decoded: dict[str, Any] | None, now_s: float) -> None:
@@ -87,7 +88,7 @@ class Records:
         else:
             self.table.node(NodeProfile.from_record(decoded), now_s)
 
-    def _take_beat(self, app: str, incarnation: str, beat: Beat | None) -> bool:
+    def _take_beat(self, app: str, incarnation: str, beat: Beat | None, said_s: float) -> bool:
         if beat is None:
             self.activity.forget(app, incarnation)
             return False
@@ -95,9 +96,9 @@ class Records:
             if beat.state == "failed":
                 self.table.failed(beat.app, beat.task, beat.node, beat.digest, beat.message)
             return beat.state == "failed"
-        self.activity.heard(beat)
+        self.activity.heard(beat, said_s)
         return False
 
-    def used_cores(self, app: str) -> dict[str, float]:
+    def used_cores(self, app: str, now_s: float) -> dict[str, float]:
         """What the other applications use of each node."""
-        return self.activity.used_cores(self.mappings, app)
+        return self.activity.used_cores(self.mappings, app, now_s)

@@ -145,8 +145,8 @@ class MapperService:
         return 0 < self._expected_nodes <= len(self._records.table.alive(now_s))
 
     def _state(self, app: App) -> Stated:
-        records = self._records
-        return costs.state(app, records.table, self._loop.time(), records.used_cores(app.name))
+        records, now_s = self._records, self._loop.time()
+        return costs.state(app, records.table, now_s, records.used_cores(app.name, now_s))
 
     def _solve(self, app: App, problem: Problem) -> MappingResult:
         return registry.solve(problem, app.mapper, _objective(app), options=app.mapper_options, clock=self._loop.time)

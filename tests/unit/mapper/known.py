@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mapper.problem import Problem
 from mapper.table import ProfileTable
+from runtime import handling
 from runtime.app import App
 from runtime.graph import Task, TaskGraph
 from runtime.profiles import ExecutionProfile, LinkEstimate, LinkRow, NodeProfile
@@ -13,6 +15,8 @@ from runtime.profiles import ExecutionProfile, LinkEstimate, LinkRow, NodeProfil
 NOW_S = 10_000.0
 CHILDREN = (*"abcdefgh", "home")
 """Whom a task may send to: one item of 100 bytes for each that it gets."""
+WAKE_S = handling.ROUNDS_PER_WAKE / 20e6
+"""At a speed of 20."""
 
 
 def chain(*names: str, name: str = "chained", **optional: Any) -> App:
@@ -66,3 +70,7 @@ def table(
     for (task, where), median_s in seconds.items():
         found.execution(execution(task, where, median_s), NOW_S - age_s)
     return found
+
+
+def exec_s(problem: Problem, task: str, node: str) -> float:
+    return float(problem.exec_s[problem.tasks.index(task), problem.nodes.index(node)])
