@@ -8,10 +8,12 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import dedent, indent
+
+from tests.waiting import DEADLINE_S, until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 JUPITER = Path(sys.executable).with_name("jupiter")
@@ -30,7 +32,9 @@ class Place:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("JUPITER_")}
         self.environment = {**inherited, MARK: self.mark, "TMPDIR": str(self.temporary), "COLUMNS": "80"}
 
-    def run(self, *arguments: str | Path, given: str = "", timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str | Path, given: str = "", timeout_s: float = DEADLINE_S
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
             [JUPITER, *arguments],
@@ -59,12 +63,10 @@ class Place:
                     continue  # ended meanwhile, or not ours to read
         return {number: line for number, line in found.items() if line}
 
-    async def nothing_left(self, within_s: float = 5.0) -> None:
+    async def nothing_left(self) -> None:
         """Wait until no process is left; fails with their command lines."""
         try:
-            async with asyncio.timeout(within_s):
-                while self.processes():
-                    await asyncio.sleep(0.05)
+            await until(lambda: not self.processes())
         except TimeoutError:
             raise AssertionError(f"still running: {self.processes()}") from None
 
@@ -106,10 +108,10 @@ class Running:
             self._news.set()
         self._news.set()
 
-    async def says(self, pattern: str, within_s: float = 30.0) -> re.Match[str]:
+    async def says(self, pattern: str) -> re.Match[str]:
         """Wait for a line on stderr."""
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(DEADLINE_S):
                 while True:
                     for line in self.said:
                         if found := re.search(pattern, line):
@@ -119,16 +121,16 @@ class Running:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            raise AssertionError(f"it did not say {pattern!r} within {within_s:g} s: {self.said}") from None
+            raise AssertionError(f"it did not say {pattern!r} within {DEADLINE_S:g} s: {self.said}") from None
 
     async def url(self) -> str:
         """Where its NATS server listens."""
         return (await self.says(r"nats://[0-9.]+:\d+")).group()
 
-    async def line(self, within_s: float = 30.0) -> str:
+    async def line(self) -> str:
         """The next line on stdout."""
         assert self.process.stdout is not None
-        return (await asyncio.wait_for(self.process.stdout.readline(), within_s)).decode()
+        return (await asyncio.wait_for(self.process.stdout.readline(), DEADLINE_S)).decode()
 
     async def write(self, text: str) -> None:
         """To its stdin."""
@@ -136,12 +138,12 @@ class Running:
         self.process.stdin.write(text.encode())
         await self.process.stdin.drain()
 
-    async def ended(self, within_s: float = 30.0) -> int:
+    async def ended(self) -> int:
         """Wait for its end; the exit code."""
         assert self.process.stdout is not None and self.process.stdin is not None
         self.process.stdin.close()
         reading = asyncio.ensure_future(self.process.stdout.read())
-        status = await asyncio.wait_for(self.process.wait(), within_s)
+        status = await asyncio.wait_for(self.process.wait(), DEADLINE_S)
         await asyncio.gather(reading, self._listening)
         return status
 
@@ -165,10 +167,3 @@ def listens(port: int) -> bool:
     wanted = f":{port:04X} "
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     return any(wanted in line.split(":", 1)[1][:20] and line.split()[3] == "0A" for line in lines)
-
-
-async def until(is_so: Callable[[], bool], within_s: float = 10.0) -> None:
-    """Wait for something that no event tells of."""
-    async with asyncio.timeout(within_s):
-        while not is_so():
-            await asyncio.sleep(0.05)

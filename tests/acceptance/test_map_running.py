@@ -6,14 +6,11 @@ import asyncio
 import json
 from typing import Any
 
-import pytest
-
 from tests.acceptance.command import EXAMPLE, Place
 
 TASKS = {"split", "count", "length", "merge", "summary"}
 
 
-@pytest.mark.timeout(180)
 async def test_a_running_application_is_mapped_explained_and_drawn(place: Place) -> None:
     async with place.started("up", "--nodes", "2") as up:
         place.environment["JUPITER_SERVER"] = await up.url()

@@ -16,7 +16,7 @@ import pytest
 from tests.acceptance import quotas
 from tests.acceptance.command import EXAMPLE
 
-pytestmark = [pytest.mark.cgroups, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.cgroups
 
 CPUS = {"node1": 0.2, "node2": 0.1, "node3": 0.06}
 NODE_MAP = f"node_map: {{home: here, {', '.join(f'{node}: here' for node in CPUS)}}}\n"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance import quotas
 
-pytestmark = [pytest.mark.cgroups, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.cgroups
 
 CONFIG = """
 node_map: {home: here, node1: here, node2: here}
@@ -28,11 +29,9 @@ ATTEMPTS = 4
 """A neighbour that takes the processor away lengthens one run, not all of them."""
 
 
-@pytest.fixture(scope="module")
-def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    quotas.skip_without_cgroups()
-    folder = tmp_path_factory.mktemp("apps") / "heavy"
-    folder.mkdir()
+def write(into: Path) -> Path:
+    folder = into / "heavy"
+    folder.mkdir(parents=True)
     (folder / "app_config.yaml").write_text(CONFIG)
     (folder / "light.py").write_text("def process(item, ctx):\n    return item\n")
     (folder / "heavy.py").write_text(HEAVY)
@@ -41,16 +40,20 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("node1", "node2", "fast"), [(FAST, SLOW, "node1"), (SLOW, FAST, "node2")])
-def test_heavy_tasks_go_to_the_fast_node_and_the_makespan_is_foretold(
-    heavy: Path, node1: float, node2: float, fast: str
-) -> None:
+def test_heavy_tasks_go_to_the_fast_node_and_the_makespan_is_foretold(tmp_path: Path) -> None:
+    """Either may be the fast one. Both runs at once: what the nodes have, all together, leaves the machine idle."""
+    quotas.skip_without_cgroups()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(is_foretold, (tmp_path / "first", tmp_path / "second"), ("node1", "node2"), ("node2", "node1")))
+
+
+def is_foretold(folder: Path, fast: str, slow: str) -> None:
+    app = write(folder)
     ratios = []
     for _ in range(ATTEMPTS):
-        report = quotas.run(heavy, {"node1": node1, "node2": node2}, "--once")
+        report = quotas.run(app, {fast: FAST, slow: SLOW}, "--once")
         assert (report["mapping"]["left"], report["mapping"]["right"]) == (fast, fast)
         ratios.append(report["measured"]["makespan_s"] / report["predicted"]["makespan_s"])
         if 0.7 <= ratios[-1] <= 1.3:
-            break
-    else:
-        pytest.fail(f"measured / predicted makespan: {ratios}")
+            return
+    pytest.fail(f"measured / predicted makespan: {ratios}")

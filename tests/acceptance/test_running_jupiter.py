@@ -15,6 +15,7 @@ from runtime import subjects
 from runtime.bus import Bus, connect
 from runtime.server import EmbeddedServer
 from tests.acceptance.command import EXAMPLE, Place, application
+from tests.waiting import until
 
 TASKS = ["split", "count", "length", "merge", "summary"]
 
@@ -43,10 +44,10 @@ async def test_a_day_with_jupiter(place: Place) -> None:
         async with connect(url, name="test") as bus:
             day = Day(place, bus)
             assert await day.json("apps") == []
-            await submits_and_sends(day)
+            first_s = await submits_and_sends(day)
             await looks(day)
             await tails(day)
-            await runs_new_code_within_five_seconds(day)
+            await runs_new_code_soon(day, first_s)
             await remaps(day)
             await reads_dead_letters(day)
             await keeps_nothing_of_what_cannot_start(day)
@@ -65,10 +66,13 @@ async def test_a_server_alone_is_no_jupiter(place: Place) -> None:
             assert ran.stderr.startswith(f"jupiter: no Jupiter runs at {server.url}; start one")
 
 
-async def submits_and_sends(day: Day) -> None:
+async def submits_and_sends(day: Day) -> float:
+    """How long the first submission took, with measuring, mapping and starting."""
     app = day.place.folder / "example"
     shutil.copytree(EXAMPLE, app)
+    before = time.monotonic()
     submitted = await day.json("submit", app)
+    took_s = time.monotonic() - before
     assert submitted["state"] == "in place"
     assert set(submitted["mapping"]) == set(TASKS)
     assert [each["app"] for each in await day.json("apps")] == ["example"]
@@ -76,6 +80,7 @@ async def submits_and_sends(day: Day) -> None:
     assert await day.json("send", "example", "in.txt") == {"app": "example", "acknowledged": 1_000}
     assert await day("send", "example", given="one\ntwo\n") == "2 inputs of example acknowledged\n"
     await stored(day.bus, "example", 1_002)
+    return took_s
 
 
 async def looks(day: Day) -> None:
@@ -119,13 +124,13 @@ async def tails(day: Day) -> None:
             assert await running.ended() == 0
 
 
-async def runs_new_code_within_five_seconds(day: Day) -> None:
+async def runs_new_code_soon(day: Day, first_s: float) -> None:
     app = day.place.folder / "example"
     script = app / "summary.py"
     script.write_text(script.read_text().replace("the longest is", "the very longest is"))
     before = time.monotonic()
     digest = (await day.json("submit", app))["digest"]
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 2 * first_s, "nobody waits for a lease"
     assert (await day.json("apps"))[0]["digest"] == digest
     async with day.place.started("tail", "example", "-n", "1") as tail:
         await tail.says("Ctrl-C")
@@ -155,13 +160,13 @@ async def reads_dead_letters(day: Day) -> None:
     (app / "sample_input" / "numbers.txt").write_text("1\n2\n")
     await day("submit", app)
     await day("send", "picky", given="7\nseven\n8\n")
-    await until_async(lambda: letters(day, 1))
+    await until(lambda: letters(day, 1))
     [letter] = await day.json("dead", "list", "picky")
     assert (letter["task"], letter["input"], letter["seq"]) == ("picky", {"text": "seven"}, 2)
     assert "ValueError" in letter["error"] and "Traceback" in letter["traceback"]
     assert "invalid literal" in await day("dead", "list", "picky")
     assert await day.json("dead", "replay", "picky") == {"sent": 1, "kept": 0}
-    await until_async(lambda: letters(day, 1, after=letter["number"]))
+    await until(lambda: letters(day, 1, after=letter["number"]))
     assert await day.json("dead", "purge", "picky") == {"purged": 1}
     assert await day.json("dead", "list", "picky") == []
     await day("delete", "picky")
@@ -210,18 +215,11 @@ async def stored(bus: Bus, app: str, count: int) -> None:
         state = await bus.stream_state(subjects.egress_stream(app))
         return state is not None and state.messages >= count
 
-    await until_async(is_so)
+    await until(is_so)
 
 
 async def until_status(day: Day, is_so: Callable[[dict[str, Any]], bool]) -> None:
     async def look() -> bool:
         return is_so(await day.json("status", "example"))
 
-    await until_async(look)
-
-
-async def until_async(is_so: Callable[[], Any], within_s: float = 15.0) -> None:
-    """Wait for what another process does."""
-    async with asyncio.timeout(within_s):
-        while not await is_so():
-            await asyncio.sleep(0.05)
+    await until(look)

@@ -1,13 +1,18 @@
-"""Whatever is wrong with a call or an application: one sentence, with its place, exit code 2, nothing started."""
+"""Whatever is wrong with a call or an application: one sentence, with its place, exit code 2, nothing started.
+
+A few are called as users do, and all the others in this process, which is a hundred times as quick.
+"""
 
 from __future__ import annotations
 
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from deploy import cli
 from tests.acceptance.command import EXAMPLE, Place, application
 
 PASS_ON = "def process(item, ctx):\n    return item\n"
@@ -56,48 +61,85 @@ APPLICATIONS = {
 }
 
 
+Refused = Callable[..., str]
+"""Gives a call that must be refused; what was said."""
+
+
 @pytest.fixture
-def watched(place: Place) -> Place:
+def watched(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A place where a nats-server that is started leaves a trace."""
     server = place.folder / "nats-server"
     server.write_text(f"#!/bin/sh\ntouch {place.folder}/started\nexit 1\n")
     server.chmod(0o755)
     place.environment["JUPITER_NATS_SERVER"] = str(server)
+    monkeypatch.setenv("JUPITER_NATS_SERVER", str(server))
+    monkeypatch.setattr(tempfile, "tempdir", str(place.temporary))
+    monkeypatch.chdir(place.folder)
     return place
 
 
-def refused(place: Place, *arguments: str | Path) -> str:
-    """Run a command that must refuse; what it said."""
-    ran = place.run(*arguments)
-    assert ran.returncode == 2, ran.stderr
-    assert ran.stdout == ""
-    assert "Traceback" not in ran.stderr
+@pytest.fixture
+def refused(watched: Place, capsys: pytest.CaptureFixture[str]) -> Refused:
+    """In this process."""
+
+    def call(*arguments: str | Path) -> str:
+        status = cli.main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return checked(watched, status, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture
+def refused_outside(watched: Place) -> Refused:
+    """By the command."""
+
+    def call(*arguments: str | Path) -> str:
+        ran = watched.run(*arguments)
+        return checked(watched, ran.returncode, ran.stdout, ran.stderr)
+
+    return call
+
+
+def checked(place: Place, status: int, printed: str, said: str) -> str:
+    assert status == 2, said
+    assert printed == ""
+    assert "Traceback" not in said
     assert not (place.folder / "started").exists()
     assert place.processes() == []
     assert list(place.temporary.iterdir()) == []
-    return ran.stderr
+    return said
 
 
-@pytest.mark.parametrize(("command", "what"), [*(("run", what) for what in APPLICATIONS), ("submit", "a cycle")])
-def test_a_bad_application(watched: Place, command: str, what: str) -> None:
+def is_told_with_its_place(refused: Refused, folder: Path, command: str, what: str) -> None:
     write, where, words = APPLICATIONS[what]
-    said = refused(watched, command, write(watched.folder))
+    said = refused(command, write(folder))
     assert said.count("\n") == 1, said
     assert where in said
     assert words in said
 
 
-def test_all_faults_at_once(watched: Place) -> None:
+@pytest.mark.parametrize("command", ["run", "submit"])
+def test_a_bad_application_as_users_meet_it(refused_outside: Refused, watched: Place, command: str) -> None:
+    is_told_with_its_place(refused_outside, watched.folder, command, "a cycle")
+
+
+@pytest.mark.parametrize("what", APPLICATIONS)
+def test_a_bad_application(refused: Refused, watched: Place, what: str) -> None:
+    is_told_with_its_place(refused, watched.folder, "run", what)
+
+
+def test_all_faults_at_once(refused: Refused, watched: Place) -> None:
     folder = app("- {name: a, base_script: none.py, children: [b]}\n- {name: b, base_script: a.py, children: [c]}")
-    said = refused(watched, "run", folder(watched.folder))
+    said = refused("run", folder(watched.folder))
     assert said.count("\n") == 2
     assert "app_config.yaml:5 " in said and "app_config.yaml:6 " in said
 
 
-def test_a_port_already_taken(watched: Place) -> None:
+def test_a_port_already_taken(refused_outside: Refused) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        said = refused(watched, "run", EXAMPLE, "--port", str(port))
+        said = refused_outside("run", EXAMPLE, "--port", str(port))
     assert said.startswith(f"jupiter: port {port} on 127.0.0.1 cannot be used")
     assert said.count("\n") == 1
 
@@ -116,8 +158,8 @@ def test_a_port_already_taken(watched: Place) -> None:
         (("--objective", "speed"), "no objective 'speed'"),
     ],
 )
-def test_a_bad_option(watched: Place, options: tuple[str, ...], words: str) -> None:
-    said = refused(watched, "run", EXAMPLE, *options)
+def test_a_bad_option(refused: Refused, options: tuple[str, ...], words: str) -> None:
+    said = refused("run", EXAMPLE, *options)
     assert said.startswith("jupiter: ")
     assert words in said
     assert said.count("\n") == 1

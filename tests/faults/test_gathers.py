@@ -22,7 +22,7 @@ from runtime.app import App
 from runtime.bus_errors import BusFault
 from tests.integration.cluster import Cluster, cluster
 from tests.integration.test_diamond import spread
-from tests.integration.test_gather import until_empty, write
+from tests.integration.test_gather import write
 
 FAULTS = int(os.environ.get("JUPITER_GATHER_FAULTS", "12"))
 SEED = int(os.environ.get("JUPITER_GATHER_SEED", "5"))
@@ -44,7 +44,7 @@ async def test_every_item_is_in_one_group_whatever_happens(tmp_path: Path) -> No
             app = await happen(running, app, folder, rng, rng.choice(KINDS))
         ending.set()
         sent = await sending
-        await until_empty(running, app, within_s=90.0)
+        await running.ended(app)
         stream, subject = subjects.egress_stream(app.name), subjects.put(app.name, "*", ">")
         groups = [json.loads(message.payload) for message in await running.bus.read_stream(stream, subject)]
         found = Counter(item for group in groups for item in group)

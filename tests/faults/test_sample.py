@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.faults.verifying import verify
 
 FAULTS = "kill-worker,worker-before-send,worker-after-send,worker-after-report,kill-gateway,kill-server,cut,move,poison"
 
 
-@pytest.mark.timeout(300)
 def test_every_input_ends_once_in_a_minute_of_faults(tmp_path: Path) -> None:
     kinds = FAULTS.split(",")
     options = ("--queued", "split,fan", "--faults", FAULTS, "--rounds", f"{2 * len(kinds)}", "--items-per-s", "40")

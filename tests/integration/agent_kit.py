@@ -1,4 +1,4 @@
-"""Agents as processes, small applications, and waiting for what must come, for the tests of the agents."""
+"""Agents as processes, and small applications, for the tests of the agents."""
 
 from __future__ import annotations
 
@@ -42,14 +42,6 @@ async def agent(
         yield process
     finally:
         await children.stop(process, 10.0)
-
-
-async def until(condition: Callable[[], T], timeout_s: float = 15.0) -> T:
-    """Wait until `condition` gives something true; returns it."""
-    async with asyncio.timeout(timeout_s):
-        while not (found := condition()):
-            await asyncio.sleep(0.02)
-        return found
 
 
 @contextlib.asynccontextmanager

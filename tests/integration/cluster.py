@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from runtime import app_config, bundle, children, codec, credentials, subjects
@@ -20,6 +21,7 @@ from runtime.bus import Bus, connect
 from runtime.message import Message, Outgoing, Record
 from runtime.records import GONE, Beat, EdgeRecord
 from runtime.server import EmbeddedServer
+from tests.waiting import DEADLINE_S, until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -95,8 +97,7 @@ class Cluster:
 
     async def _streams(self) -> None:
         for stream in (subjects.CONTROL_STREAM, subjects.PROFILE_STREAM, subjects.STATUS_STREAM):
-            while await self.bus.stream_state(stream) is None:
-                await asyncio.sleep(0.02)
+            await until(partial(self.bus.stream_state, stream))
 
     async def map(self, app: App, mapping: dict[str, str]) -> None:
         """Put a mapping there by hand, and wait until it is in force."""
@@ -106,7 +107,7 @@ class Cluster:
         )
 
     async def wait_for_edges(
-        self, app: App, condition: Callable[[EdgeRecord], bool] = lambda edges: True, timeout_s: float = 30.0
+        self, app: App, condition: Callable[[EdgeRecord], bool] = lambda edges: True
     ) -> EdgeRecord:
         """Until every task has a worker, there is a head, and the condition holds."""
         found: asyncio.Future[EdgeRecord] = asyncio.get_running_loop().create_future()
@@ -120,10 +121,26 @@ class Cluster:
                 found.set_result(edges)
 
         async with (
-            asyncio.timeout(timeout_s),
+            asyncio.timeout(DEADLINE_S),
             self.bus.follow(subjects.CONTROL_STREAM, subjects.edges(app.name), on_record),
         ):
             return await found
+
+    async def ended(self, app: App) -> None:
+        """Until everything has ended: nothing is open in the ingress or in a queue."""
+        await until(partial(self.has_taken_all, app))
+        for task in app.graph.queues:
+            await until(partial(self._has_read_all, app, task))
+
+    async def has_taken_all(self, app: App) -> bool:
+        """Whether the ingress is empty."""
+        state = await self.bus.stream_state(subjects.ingress_stream(app.name))
+        return state is None or not state.messages
+
+    async def _has_read_all(self, app: App, task: str) -> bool:
+        queue = subjects.queue_stream(app.name, task)
+        state = await self.bus.consumer_state(queue, subjects.queue_consumer(app.name))
+        return state is not None and not state.num_pending + state.num_ack_pending
 
     async def send(self, app: App, payloads: Sequence[bytes], sender: str = "test") -> None:
         """Store inputs, pipelined; raises when one was not taken."""
@@ -158,17 +175,17 @@ class Results:
             if self.count >= wanted:
                 event.set()
 
-    async def wait_for(self, count: int, timeout_s: float = 60.0) -> None:
+    async def wait_for(self, count: int) -> None:
         """Until that many results have come."""
         event = asyncio.Event()
         self._waiters.append((count, event))
         if self.count >= count:
             return
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(DEADLINE_S):
                 await event.wait()
         except TimeoutError:
-            raise AssertionError(f"{self.count} of {count} results after {timeout_s:g} s") from None
+            raise AssertionError(f"{self.count} of {count} results after {DEADLINE_S:g} s") from None
 
     def twice(self) -> list[str]:
         return [item_id for item_id, payloads in self.values.items() if len(payloads) > 1]

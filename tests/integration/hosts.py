@@ -17,6 +17,7 @@ from runtime.records import EdgeRecord
 from runtime.server import EmbeddedServer
 from tests.integration.cluster import REPOSITORY, Cluster, Results, Secrecy, live
 from tests.integration.netns import Lab, Machine
+from tests.waiting import DEADLINE_S
 
 EXAMPLE = REPOSITORY / "app_specific_files" / "example"
 BATCH = 25
@@ -40,7 +41,7 @@ class Site(Cluster):
 
     async def leave(self, name: str) -> int:
         """A machine's agent is asked to end; its exit status."""
-        return await self.machines[name].stop(self.processes[f"agent-{name}"], 40.0)
+        return await self.machines[name].stop(self.processes[f"agent-{name}"], DEADLINE_S)
 
     async def power_off(self) -> None:
         """Every machine at once."""
@@ -57,7 +58,7 @@ class Site(Cluster):
                 found.set_result((TaskMapping.from_record(codec.decode_record(record.payload)), record.sequence))
 
         async with (
-            asyncio.timeout(30.0),
+            asyncio.timeout(DEADLINE_S),
             self.bus.follow(subjects.CONTROL_STREAM, subjects.mapping(app.name), take),
         ):
             return await found
@@ -84,15 +85,10 @@ class Site(Cluster):
         ending.set()
         sent = await feeding
         await results.wait_for(sent)
-        await self.nothing_in_flight(app)
+        await self.ended(app)
         await listening.unsubscribe()
         assert results.twice() == []
         assert results.count == sent
-
-    async def nothing_in_flight(self, app: App) -> None:
-        async with asyncio.timeout(20.0):
-            while (state := await self.bus.stream_state(subjects.ingress_stream(app.name))) and state.messages:
-                await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager

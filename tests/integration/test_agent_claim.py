@@ -16,14 +16,15 @@ from runtime import children
 from runtime.bus import Bus
 from runtime.profiles import NodeProfile
 from runtime.server import EmbeddedServer
-from tests.integration.agent_kit import PROFILE, agent, lay_out, until, watch
+from tests.integration.agent_kit import PROFILE, agent, lay_out, watch
+from tests.waiting import DEADLINE_S, until
 
 
 async def refusal(url: str, node: str) -> tuple[int, str]:
     """How an agent ends that may not start, and what it says."""
     argv = [sys.executable, "-m", "agents", "--server", url, "--node", node]
     process = await children.spawn(argv, env=codepath.environment(), stderr=asyncio.subprocess.PIPE)
-    _, said = await asyncio.wait_for(process.communicate(), 10.0)
+    _, said = await asyncio.wait_for(process.communicate(), DEADLINE_S)
     assert process.returncode is not None
     return process.returncode, said.decode()
 
@@ -46,7 +47,7 @@ async def test_a_second_agent_of_a_node_refuses_while_the_first_answers(
         first.kill()
         await first.wait()
         async with agent(url, "n.1", tmp_path, "--incarnation", "successor"):
-            await until(lambda: any(profile.agent == "successor" for profile in nodes.values()), claim.LEASE_S)
+            await until(lambda: any(profile.agent == "successor" for profile in nodes.values()))
 
 
 @pytest.mark.faults

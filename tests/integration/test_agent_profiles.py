@@ -13,7 +13,8 @@ from runtime.mapping import TaskMapping
 from runtime.profiles import ExecutionProfile
 from runtime.records import Beat
 from runtime.server import EmbeddedServer
-from tests.integration.agent_kit import PROFILE, STATUS, agent, lay_out, submit, until, watch, write_app
+from tests.integration.agent_kit import PROFILE, STATUS, agent, lay_out, submit, watch, write_app
+from tests.waiting import until
 
 ECHO = "def process(item, ctx):\n    return item"
 BURN = """
@@ -150,10 +151,10 @@ async def test_a_quota_slows_a_task_down_as_much_as_it_says(
     await submit(own_bus, folder, write_app(folder, {"a": BURN}))
     async with (
         watch(own_bus, PROFILE, profiles_of("burn", "a"), ExecutionProfile.from_record) as found,
-        agent(own_server.url, "fast", tmp_path / "cache", "--cpus", "1.0"),
         agent(own_server.url, "slow", tmp_path / "cache", "--cpus", "0.2"),
     ):
-        await until(lambda: found.keys() == {"fast", "slow"})
-    ratio = found["slow"].median_s / found["fast"].median_s
-    print(f"0.2 CPUs against 1.0: {ratio:.2f} times as long")
-    assert 3.5 < ratio < 6.5
+        await until(lambda: "slow" in found)
+    # Against the processor's own time, which is the same however busy the machine is.
+    ratio = found["slow"].median_s / found["slow"].cpu_s
+    print(f"with 0.2 CPUs {ratio:.2f} times as long as the work takes")
+    assert 3.5 < ratio < 7.5

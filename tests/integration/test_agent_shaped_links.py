@@ -15,7 +15,8 @@ from runtime import children
 from runtime.bus import connect
 from runtime.profiles import LinkRow
 from runtime.server import find_binary
-from tests.integration.agent_kit import PROFILE, lay_out, until, watch
+from tests.integration.agent_kit import PROFILE, lay_out, watch
+from tests.waiting import until
 
 PAYLOAD_RATIO = 1448 / 1514
 """Of an Ethernet frame full of TCP, which is what the bucket counts."""
@@ -76,7 +77,7 @@ async def test_bandwidth_is_found_within_a_few_percent(shaped: dict[str, float],
             argv = ["ip", "netns", "exec", f"jupiter-{node}", sys.executable, "-m", "agents"]
             argv += ["--server", url, "--node", node, "--cache", os.fspath(tmp_path / "cache")]
             await stack.enter_async_context(started(argv))
-        await until(lambda: sum(len(row.links) for row in rows.values()) == 2, 30)
+        await until(lambda: sum(len(row.links) for row in rows.values()) == 2)
         truth = min(shaped.values()) * 1e6 / 8 * PAYLOAD_RATIO
         for token, row in rows.items():
             (link,) = row.links.values()

@@ -24,8 +24,9 @@ from runtime.message import Message
 from runtime.reference import OBJECT_HEADER, Reference, from_headers
 from tests.integration.cluster import REPOSITORY, Cluster, cluster, worker_processes
 from tests.integration.secrecy import Keys
+from tests.waiting import until
 
-pytestmark = [pytest.mark.timeout(90), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BIG = REPOSITORY / "tests" / "benchmarks" / "big"
 MEBI = 1 << 20
@@ -45,10 +46,8 @@ class Heard:
     def references(self) -> list[Reference]:
         return [found[0] for found in self.results.values() if isinstance(found[0], Reference)]
 
-    async def wait_for(self, count: int, timeout_s: float = 40.0) -> None:
-        async with asyncio.timeout(timeout_s):
-            while len(self.results) < count:
-                await asyncio.sleep(0.02)
+    async def wait_for(self, count: int) -> None:
+        await until(lambda: len(self.results) >= count)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -109,9 +108,7 @@ async def picky(running: Cluster, tmp_path_factory: pytest.TempPathFactory) -> H
     await running.map(app, {"look": "home"})
     source.write_bytes(os.urandom(12 * MEBI))
     assert await send_all(running.bus, app.name, str(source), asyncio.Event(), progress()) == 1
-    async with asyncio.timeout(20):
-        while not await dead.letters(running.bus, app.name):
-            await asyncio.sleep(0.05)
+    await until(lambda: dead.letters(running.bus, app.name))
     return Held(app, flag, hashlib.sha256(source.read_bytes()).hexdigest())
 
 
@@ -131,12 +128,7 @@ async def parted(running: Cluster, tmp_path_factory: pytest.TempPathFactory) -> 
     app = await running.submit(folder)
     await running.map(app, {"first": "home", "second": "node1"})
     await send_big(running, app, "held", payload)
-    async with asyncio.timeout(20):
-        while (
-            not (state := await running.bus.stream_state(subjects.queue_stream(app.name, "second")))
-            or not state.messages
-        ):
-            await asyncio.sleep(0.05)
+    await until(lambda: holds(running, subjects.queue_stream(app.name, "second")))
     return Held(app, flag, hashlib.sha256(payload[::-1]).hexdigest())
 
 
@@ -167,14 +159,19 @@ async def read_back(running: Cluster, app: App, reference: Reference) -> str:
     return hashlib.sha256(target.getvalue()).hexdigest()
 
 
-async def until_empty(running: Cluster, app: App, timeout_s: float = 30.0) -> None:
+async def holds(running: Cluster, stream: str, size_bytes: int = 1) -> bool:
+    state = await running.bus.stream_state(stream)
+    return state is not None and state.messages > 0 and state.bytes >= size_bytes
+
+
+async def until_empty(running: Cluster, app: App) -> None:
     """Nothing is left in the store once the results have gone."""
-    bucket = subjects.objects(app.name)
-    end_s = asyncio.get_running_loop().time() + timeout_s
-    while (state := await running.bus.stream_state(bucket_stream(bucket))) and state.messages:
+
+    async def is_empty() -> bool:
         await running.bus.purge(subjects.egress_stream(app.name))  # again: a later attempt may still have given one
-        assert asyncio.get_running_loop().time() < end_s, (state.messages, await running.bus.object_names(bucket))
-        await asyncio.sleep(0.1)
+        return not await holds(running, bucket_stream(subjects.objects(app.name)))
+
+    await until(is_empty)
 
 
 def sha256_of_one_file(folder: Path) -> str:
@@ -191,9 +188,8 @@ async def test_a_big_item_goes_through_a_diamond_while_a_worker_is_killed(
     bucket = bucket_stream(subjects.objects(app.name))
     before = await running.bus.stream_state(bucket)
     assert before is not None
-    async with asyncio.timeout(30):  # the output of a branch is on its way into the store
-        while (state := await running.bus.stream_state(bucket)) is None or state.bytes < before.bytes + 45 * MEBI:
-            await asyncio.sleep(0.005)
+    # The output of a branch is on its way into the store.
+    await until(lambda: holds(running, bucket, before.bytes + 45 * MEBI))
     (killed,) = worker_processes("left", running.server.url)
     os.kill(killed, 9)
     lines = [f"small {number}".encode() for number in range(200)]

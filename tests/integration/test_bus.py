@@ -28,7 +28,7 @@ from runtime.message import Message, Outgoing
 from runtime.server import EmbeddedServer
 from runtime.streams import StreamSpec
 from tests.integration.faulty import proxy
-from tests.integration.waiting import DEADLINE_S
+from tests.waiting import DEADLINE_S
 
 NEVER_STORED_BEFORE = {"Nats-Expected-Last-Subject-Sequence": "0"}
 

@@ -15,6 +15,7 @@ from circe import failpoints
 from circe.failpoints import AFTER_REPORT, AFTER_SEND, BEFORE_SEND, DeadlyBus
 from runtime.bus import Bus
 from runtime.message import Outgoing, PubAck
+from tests.waiting import until
 
 FRAME = ("jupiter.app.task.child.in.child-1", b"frame")
 REPORT = ("jupiter.app.lineage.gateway-1", b"report")
@@ -63,9 +64,7 @@ async def armed(folder: Path, order: str) -> tuple[DeadlyBus, Sent]:
     file.write_text(order)
     sent = Sent()
     bus = DeadlyBus(cast(Bus, sent), file, "app")
-    async with asyncio.timeout(5.0):
-        while file.exists():
-            await asyncio.sleep(0.001)
+    await until(lambda: not file.exists())
     return bus, sent
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from deploy import dead
 from deploy.doctor import BAD, applications
 from deploy.status import app_status
@@ -14,9 +12,7 @@ from runtime import subjects
 from runtime.app import App
 from runtime.bus import Bus
 from tests.integration.cluster import Cluster, cluster
-from tests.integration.waiting import until
-
-pytestmark = pytest.mark.timeout(120)
+from tests.waiting import DEADLINE_S, until
 
 CONFIG = """
 application:
@@ -62,12 +58,12 @@ async def test_dead_letters_without_room_hold_the_pipeline_until_there_is_some(t
         for _ in range(LOST):
             await bus.store(subjects.ingress(app.name, "nobody"), BAD_ITEM)
         await running.send(app, [BAD_ITEM] * 60 + [GOOD_ITEM] * 20)
-        await until(lambda: full_of_letters(bus, app), 60.0)
+        await until(lambda: full_of_letters(bus, app))
         assert BAD in [finding.state for finding in await applications(bus)]
         await asyncio.sleep(1.0)  # whatever might be read beyond the limits
         assert await being_read(running, app) <= 2 * app.limits.in_flight_items
         buried = 0
-        async with asyncio.timeout(60.0):
+        async with asyncio.timeout(DEADLINE_S):
             while not await is_over(bus, app):
                 buried += await dead.purge(bus, app.name)
                 await asyncio.sleep(0.1)

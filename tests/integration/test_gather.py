@@ -7,15 +7,11 @@ import json
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from deploy import dead
-from runtime import subjects
-from runtime.app import App
-from tests.integration.cluster import Cluster, Results, cluster
+from tests.integration.cluster import Results, cluster
 from tests.integration.test_diamond import results_of, spread
+from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(120)
 ITEMS = 800
 KEYS = 7
 CONFIG = """
@@ -73,21 +69,7 @@ def groups_in(results: Results) -> list[list[int]]:
 
 async def until_gathered(results: Results, count: int) -> None:
     """Until that many items came out in groups."""
-    async with asyncio.timeout(60.0):
-        while sum(map(len, groups_in(results))) < count:
-            await asyncio.sleep(0.05)
-
-
-async def until_empty(running: Cluster, app: App, within_s: float = 15.0) -> None:
-    """Nothing is open in the ingress or in the gather's queue."""
-    queue = subjects.queue_stream(app.name, "group")
-    async with asyncio.timeout(within_s):
-        while (state := await running.bus.stream_state(subjects.ingress_stream(app.name))) and state.messages:
-            await asyncio.sleep(0.05)
-        while (reading := await running.bus.consumer_state(queue, subjects.queue_consumer(app.name))) is None or (
-            reading.num_pending + reading.num_ack_pending
-        ):
-            await asyncio.sleep(0.05)
+    await until(lambda: sum(map(len, groups_in(results))) >= count)
 
 
 async def test_every_item_is_in_one_group_whoever_is_killed(tmp_path: Path) -> None:
@@ -106,7 +88,7 @@ async def test_every_item_is_in_one_group_whoever_is_killed(tmp_path: Path) -> N
                 await running.kill(victim)
             await sending
             await until_gathered(results, (number + 1) * ITEMS)
-        await until_empty(running, app)
+        await running.ended(app)
         await asyncio.sleep(1.0)  # what would come twice has had time to
         assert results.twice() == []
         groups = groups_in(results)
@@ -126,7 +108,7 @@ async def test_what_fails_is_a_letter_with_its_items_and_comes_again(tmp_path: P
         results = await results_of(running, app)
         await running.send(app, [str(item).encode() for item in (0, 2, 4, 11, 13, 15, 17)])
         await until_gathered(results, 3)
-        await until_empty(running, app)
+        await running.ended(app)
         letters = sorted(await dead.letters(running.bus, app.name), key=lambda letter: str(letter["input"]))
         assert [(letter["task"], letter["input"]) for letter in letters] == [
             ("group", [{"text": "0"}, {"text": "2"}, {"text": "4"}]),
@@ -136,7 +118,7 @@ async def test_what_fails_is_a_letter_with_its_items_and_comes_again(tmp_path: P
         switch.unlink()
         assert (await dead.replay(running.bus, app)).sent == 2
         await until_gathered(results, 7)
-        await until_empty(running, app)
+        await running.ended(app)
         assert results.twice() == []
         assert sorted(groups_in(results)) == [[0, 2, 4], [11, 15, 17], [13]]
         assert letters[0]["id"] in results.values  # the group that it was

@@ -12,7 +12,7 @@ from agents import guard
 from agents.guard import Guard, Ward
 from agents.verdict import Verdict
 from runtime import children
-from tests.integration.waiting import until
+from tests.waiting import until
 
 TIMEOUT_S = 2.0
 

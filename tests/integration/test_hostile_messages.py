@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.acceptance.command import application
 from tests.integration.cluster import Cluster, Results, cluster, live, processes
 from tests.integration.hostile import blows
 from tests.integration.memory import peak_bytes
+from tests.waiting import until
 
 TASKS = """
     - {name: split, base_script: split.py, children: [count, length], input_codec: text}
@@ -63,10 +63,8 @@ class Own(Results):
     def own(self) -> dict[str, list[bytes]]:
         return {item_id: found for item_id, found in self.values.items() if item_id.startswith(f"{self._run}-")}
 
-    async def wait_for_own(self, count: int, timeout_s: float = 60.0) -> None:
-        async with asyncio.timeout(timeout_s):
-            while len(self.own()) < count:
-                await asyncio.sleep(0.02)
+    async def wait_for_own(self, count: int) -> None:
+        await until(lambda: len(self.own()) >= count)
 
 
 async def under_fire(running: Cluster, app: App, count: int, results: Own) -> int:
@@ -119,23 +117,21 @@ async def fire(count: int, folder: Path, capfd: pytest.CaptureFixture[str]) -> N
 
 async def refusals(running: Cluster, app: App) -> dict[str, int]:
     """What every process says that it has refused, once all have said it."""
-    async with asyncio.timeout(20.0):
-        while True:
-            picture = await look(running.bus, app.name)
-            edges = picture.edges
-            names = {} if edges is None else dict(live(edges)) | {"home": edges.gateway}
-            found = {task: picture.beats[str(name)].counts for task, name in names.items() if name in picture.beats}
-            nodes = {node["node"]: node["refused"] for node in await status.nodes(running.bus)}
-            mapper = [beat for beat in picture.beats.values() if beat.task == "mapper"]
-            found |= {beat.task: beat.counts for beat in mapper}
-            counted = {task: counts.get("refused", 0) for task, counts in found.items()}
-            counted |= {f"agent {node}": nodes.get(node, 0) for node in ("home", "node1")}
-            if len(counted) == len(app.graph.tasks) + 4 and all(counted.values()):
-                return counted
-            await asyncio.sleep(0.2)
+
+    async def told() -> dict[str, int]:
+        picture = await look(running.bus, app.name)
+        edges = picture.edges
+        names = {} if edges is None else dict(live(edges)) | {"home": edges.gateway}
+        found = {task: picture.beats[str(name)].counts for task, name in names.items() if name in picture.beats}
+        nodes = {node["node"]: node["refused"] for node in await status.nodes(running.bus)}
+        found |= {beat.task: beat.counts for beat in picture.beats.values() if beat.task == "mapper"}
+        counted = {task: counts.get("refused", 0) for task, counts in found.items()}
+        counted |= {f"agent {node}": nodes.get(node, 0) for node in ("home", "node1")}
+        return counted if len(counted) == len(app.graph.tasks) + 4 and all(counted.values()) else {}
+
+    return await until(told)
 
 
-@pytest.mark.timeout(120)
 async def test_a_few_hundred_hostile_messages_do_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     await fire(300, tmp_path, capfd)
 

@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 
 from circe.pulse import LEASE_S
-from mapper.table import NODE_LEASE_S
+from mapper.decide import TIMER_S
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.mapping import BY_HAND
 from runtime.profiles import ExecutionProfile, LinkRow, NodeProfile
 from runtime.records import GONE, Beat
-from tests.integration.agent_kit import PROFILE, STATUS, until, watch
+from tests.integration.agent_kit import PROFILE, STATUS, watch
 from tests.integration.cluster import Results, live
 from tests.integration.hosts import EXAMPLE, Site, nodes_of, site, variant
 from tests.integration.netns import why_not
+from tests.waiting import until
 
-pytestmark = [pytest.mark.netns, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.netns
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +64,7 @@ async def everything_is_known_of(running: Site, app: App, node: str, others: set
         watch(bus, PROFILE, "jupiter.profile.link.*", LinkRow.from_record) as rows,
         watch(bus, PROFILE, f"jupiter.profile.exec.{app.name}.*.{node}", ExecutionProfile.from_record) as _,
     ):
-        await until(lambda: node in nodes and rows.keys() >= {node, *others}, 5.0)
+        await until(lambda: node in nodes and rows.keys() >= {node, *others})
         assert nodes[node].host == node != platform.node()
         assert others <= rows[node].links.keys()
         assert all(node in rows[other].links for other in others)
@@ -96,13 +97,13 @@ async def test_a_machine_that_leaves_or_is_cut_off_loses_nothing(tmp_path: Path)
             after = await running.wait_for_edges(app, lambda edges: lost not in nodes_of(edges).values())
             moved_s = asyncio.get_running_loop().time() - started_s
             print(f"moved away from {lost} in {moved_s:.1f} s")
-            assert moved_s < NODE_LEASE_S + 6.0
+            assert moved_s < TIMER_S, "the mapper has not waited for its next turn"
             await results.wait_for(results.count + 100)
             # It comes back with workers that still hold items of long ago.
             running.lab.plug_in(running.machines[lost])
             cut_off = [name for _, name in live(edges) if name not in after.incarnations()]
             async with watch(running.bus, STATUS, subjects.status(app.name, "*", "*"), Beat.from_record) as beats:
-                await until(lambda: all(name in beats and beats[name].state == GONE for name in cut_off), 30.0)
+                await until(lambda: all(name in beats and beats[name].state == GONE for name in cut_off))
 
 
 async def test_workers_that_were_cut_off_for_longer_than_their_lease_go_on(tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ async def test_a_task_that_one_machine_alone_can_run_waits_for_it(tmp_path: Path
         watch(running.bus, STATUS, "jupiter.status.*.mapper.*", Beat.from_record) as mapper,
     ):
         app = await running.submit(variant(tmp_path / "needy", summary=needy))
-        why = await until(lambda: [b.message for b in mapper.values() if "cannot map" in b.message], 20.0)
+        why = await until(lambda: [b.message for b in mapper.values() if "cannot map" in b.message])
         assert "task summary can run on no node: on home it fails on its sample input: summary.py:3:" in why[0]
         assert why[0].endswith("raised RuntimeError: no screen on node1")
         assert {beat.node: beat.state for beat in beats.values()} == {"home": "failed", "node1": "failed"}

@@ -17,8 +17,9 @@ from runtime.bus import Bus
 from runtime.mapping import TaskMapping
 from runtime.profiles import ExecutionProfile, LinkRow
 from runtime.service import Service
-from tests.integration.agent_kit import CONTROL, lay_out, until, watch
+from tests.integration.agent_kit import CONTROL, lay_out, watch
 from tests.unit.mapper import known
+from tests.waiting import until
 
 NODES = ("home", "node1", "node2")
 SPREAD = {"home": 0.2, "node1": 0.1, "node2": 0.1}

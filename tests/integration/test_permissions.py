@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import get_args
 
 import nats
-import pytest
 from nats.aio.client import Client
 
 from runtime import subjects
@@ -69,7 +68,6 @@ async def refused(client: Client, errors: list[str], names: list[str]) -> tuple[
     return tuple({name for kind, name in said if kind == wanted} for wanted in ("publish", "subscription"))  # type: ignore[return-value]
 
 
-@pytest.mark.timeout(60)
 async def test_every_user_is_refused_every_subject_off_its_list(tmp_path: Path) -> None:
     keys = Keys(tmp_path / "keys", scheme.APPS, scheme.NODES)
     names = tried(keys.users)

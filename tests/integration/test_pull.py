@@ -14,7 +14,7 @@ from runtime.errors import UsageError
 from runtime.message import Delivery, Message, Outgoing
 from runtime.server import EmbeddedServer
 from runtime.streams import ConsumerSpec, StreamSpec
-from tests.integration.waiting import DEADLINE_S, until
+from tests.waiting import DEADLINE_S, until
 
 
 class Reader:

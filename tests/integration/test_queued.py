@@ -6,16 +6,13 @@ import asyncio
 import signal
 from pathlib import Path
 
-import pytest
-
 from deploy import dead
 from deploy.submit import delete
 from runtime import subjects
-from runtime.app import App
-from tests.integration.cluster import Cluster, Results, cluster, worker_processes
+from tests.integration.cluster import Results, cluster, worker_processes
 from tests.integration.test_diamond import results_of, spread
+from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(180)
 ITEMS = 1500
 
 CONFIG = """
@@ -46,19 +43,6 @@ def write(folder: Path, heavy: str = "def process(item, ctx):\n    return item\n
     return folder
 
 
-async def until_empty(running: Cluster, app: App) -> None:
-    """Nothing is open in the ingress or in a queue."""
-    async with asyncio.timeout(15.0):
-        while (state := await running.bus.stream_state(subjects.ingress_stream(app.name))) and state.messages:
-            await asyncio.sleep(0.05)
-        for task in app.graph.queues:
-            stream = subjects.queue_stream(app.name, task)
-            while (state := await running.bus.consumer_state(stream, subjects.queue_consumer(app.name))) is None or (
-                state.num_pending + state.num_ack_pending
-            ):
-                await asyncio.sleep(0.05)
-
-
 def complete(results: Results, count: int) -> None:
     assert results.twice() == []
     assert results.count == count
@@ -78,9 +62,7 @@ async def test_whoever_reads_the_queue_is_killed_under_load_every_result_comes_o
             await results.wait_for(number * 2 * ITEMS + ITEMS // 2)
             await running.kill(victim)
             if number == 0:  # its successor too, as soon as there is one
-                async with asyncio.timeout(10.0):
-                    while not worker_processes("heavy", running.server.url):
-                        await asyncio.sleep(0.01)
+                await until(lambda: worker_processes("heavy", running.server.url))
                 await running.kill("heavy")
             await sending
             await results.wait_for((number + 1) * 2 * ITEMS)
@@ -94,7 +76,7 @@ async def test_whoever_reads_the_queue_is_killed_under_load_every_result_comes_o
         await results.wait_for(count)
         await asyncio.sleep(1.0)  # what would come twice has had time to
         complete(results, count)
-        await until_empty(running, app)
+        await running.ended(app)
 
 
 async def test_while_nobody_reads_the_queue_the_tasks_above_go_on(tmp_path: Path) -> None:
@@ -104,15 +86,13 @@ async def test_while_nobody_reads_the_queue_the_tasks_above_go_on(tmp_path: Path
         results = await results_of(running, app)
         await running.kill("heavy", signal.SIGSTOP)
         await running.send(app, [str(number).encode() for number in range(ITEMS)])
-        async with asyncio.timeout(20.0):
-            while (state := await running.bus.stream_state(subjects.ingress_stream(app.name))) and state.messages:
-                await asyncio.sleep(0.05)
+        await until(lambda: running.has_taken_all(app))
         held = await running.bus.stream_state(subjects.queue_stream(app.name, "heavy"))
         assert held is not None and held.messages == ITEMS
         await running.kill("heavy", signal.SIGCONT)
         await results.wait_for(2 * ITEMS)
         complete(results, 2 * ITEMS)
-        await until_empty(running, app)
+        await running.ended(app)
 
 
 async def test_what_died_below_a_queue_is_replayed_from_there(tmp_path: Path) -> None:
@@ -125,14 +105,14 @@ async def test_what_died_below_a_queue_is_replayed_from_there(tmp_path: Path) ->
         results = await results_of(running, app)
         await running.send(app, [str(number).encode() for number in range(50)])
         await results.wait_for(80)
-        await until_empty(running, app)
+        await running.ended(app)
         letters = await dead.letters(running.bus, app.name)
         assert sorted(int(letter["input"]["text"]) for letter in letters) == list(range(6, 100, 10))
         assert {letter["root"]["queue"] for letter in letters} == {"heavy"}
         (tmp_path / "mended").touch()
         assert (await dead.replay(running.bus, app)).sent == 10
         await results.wait_for(100)
-        await until_empty(running, app)
+        await running.ended(app)
         complete(results, 100)
         assert await dead.letters(running.bus, app.name) == []
         await delete(running.bus, app.name, 10.0)
@@ -156,8 +136,10 @@ async def test_an_edit_that_takes_the_queue_away_loses_nothing_that_is_in_it(tmp
         edges = await running.wait_for_edges(edited)
         assert set(edges.heads) == {"home"}
         await results.wait_for(800)
-        await until_empty(running, edited)
+        await running.ended(edited)
         complete(results, 800)
-        async with asyncio.timeout(5.0):
-            while await running.bus.stream_names(subjects.queue(app.name)):
-                await asyncio.sleep(0.05)
+
+        async def is_gone() -> bool:
+            return not await running.bus.stream_names(subjects.queue(app.name))
+
+        await until(is_gone)

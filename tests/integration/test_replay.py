@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +17,7 @@ from runtime.app import App
 from runtime.message import Message
 from tests.integration.cluster import Cluster, cluster
 
-pytestmark = [pytest.mark.timeout(60), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DIAMOND = """
       - {name: split, base_script: same.py, children: [left, right]}
@@ -69,9 +68,7 @@ class Kit:
         self._file.write_text(" ".join(map(str, values)))
 
     async def ended(self) -> None:
-        async with asyncio.timeout(15.0):
-            while (state := await self.bus.stream_state(subjects.ingress_stream(self.app.name))) and state.messages:
-                await asyncio.sleep(0.02)
+        await self.running.ended(self.app)
 
     async def letters(self) -> list[dict[str, Any]]:
         return await dead.letters(self.bus, self.app.name)

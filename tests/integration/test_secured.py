@@ -23,8 +23,9 @@ from runtime.server import EmbeddedServer
 from tests.acceptance.command import JUPITER, application
 from tests.integration.cluster import Cluster, cluster
 from tests.integration.secrecy import Certified, Keys, certificates
+from tests.waiting import DEADLINE_S, until
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 APP = "guarded"
 LARGE = 400_000
@@ -73,7 +74,7 @@ async def command(server: str, variables: Mapping[str, str], *arguments: str | P
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(40.0):
+    async with asyncio.timeout(DEADLINE_S):
         said, complaints = await process.communicate()
     assert process.returncode is not None
     return process.returncode, said.decode(), complaints.decode()
@@ -103,9 +104,7 @@ async def test_everything_works_and_nothing_is_refused(secured: Secured) -> None
     _, said, complaints = await secured.start(client, "tail", APP, "--from-start", "-n", "3")
     assert sorted(json.loads(line)["value"] for line in said.splitlines()) == [3, 5, LARGE], complaints
     found = await submit.find_app(bus, APP)
-    async with asyncio.timeout(20.0):
-        while not await dead.letters(bus, APP):
-            await asyncio.sleep(0.1)
+    await until(lambda: dead.letters(bus, APP))
     assert (await dead.replay(bus, found)).sent == 1
     await asyncio.gather(status.app_status(bus, found), status.nodes(bus), status.links(bus))
     await asyncio.gather(status.mapping(bus, found), status.executions(bus, found), remap(bus, APP, 20.0))

@@ -18,7 +18,7 @@ from runtime.bus import connect
 from runtime.errors import TransportError, UsageError
 from runtime.server import MEMORY_GOAL, EmbeddedServer
 from runtime.streams import StreamSpec
-from tests.integration.waiting import DEADLINE_S, until
+from tests.waiting import DEADLINE_S, until
 
 
 def is_alive(pid: int) -> bool:

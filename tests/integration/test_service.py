@@ -11,7 +11,7 @@ import textwrap
 
 import pytest
 
-from tests.integration.waiting import DEADLINE_S
+from tests.waiting import DEADLINE_S
 
 PROLOGUE = """
 import asyncio, logging, sys

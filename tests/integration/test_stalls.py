@@ -21,7 +21,7 @@ from runtime.message import Delivery, Message
 from runtime.server import EmbeddedServer
 from tests.integration.cluster import ENVIRONMENT, REPOSITORY, Cluster, Results, cluster, worker_processes
 from tests.integration.faulty import Proxy, proxy
-from tests.integration.waiting import until
+from tests.waiting import until
 
 ITEMS = 40
 PATCHES = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY}/tests/faults/patches", "JUPITER_TEST_PATCHES": "no_keep"}

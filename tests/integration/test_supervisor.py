@@ -13,6 +13,7 @@ from deploy import supervisor
 from deploy.supervisor import Component, Supervisor
 from runtime.errors import JupiterError, UsageError
 from runtime.service import Service
+from tests.waiting import until
 
 
 def component(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> Component:
@@ -34,9 +35,7 @@ class Watched:
         self.gone.append(incarnation)
 
     async def until(self, lines: int) -> None:
-        async with asyncio.timeout(20):
-            while len(self.said) < lines:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(self.said) >= lines)
 
 
 async def test_a_killed_component_comes_back_under_another_name(

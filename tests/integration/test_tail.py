@@ -9,17 +9,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from runtime import subjects
 from tests.acceptance.command import Place, Running, application
 from tests.integration.cluster import Results, cluster
-from tests.integration.test_diamond import until_nothing_is_in_flight
+from tests.waiting import DEADLINE_S
 
 ITEMS = 1500
 LARGE_BYTES = 40_000
-
-pytestmark = pytest.mark.timeout(120)
 
 
 async def lines(tail: Running, count: int) -> list[dict[str, Any]]:
@@ -48,7 +44,7 @@ async def test_a_listener_in_the_middle_misses_nothing_and_a_slow_one_holds_nobo
             await running.kill("echo")
             await running.send(app, [f"killed {number}".encode() for number in range(ITEMS)], "killed")
             heard: dict[str, dict[str, Any]] = {}
-            async with asyncio.timeout(30.0):
+            async with asyncio.timeout(DEADLINE_S):
                 while len([each for each in heard if each != "before"]) < 2 * ITEMS:
                     (line,) = await lines(tail, 1)
                     heard[line["value"]] = line
@@ -58,18 +54,18 @@ async def test_a_listener_in_the_middle_misses_nothing_and_a_slow_one_holds_nobo
             assert not [said for said in tail.said if "left out" in said]
 
         await results.wait_for(3 * ITEMS)
-        await until_nothing_is_in_flight(running, app)  # what the kill had made to come twice
+        await running.ended(app)  # what the kill had made to come twice
         async with place.started(*command) as tail:  # nobody reads what it writes
             await tail.says("Ctrl-C ends it")
             for sender in ("large", "more"):
                 await running.send(app, [bytes([97]) * LARGE_BYTES] * ITEMS, sender)
-            await results.wait_for(5 * ITEMS, timeout_s=30.0)
+            await results.wait_for(5 * ITEMS)
             await running.send(app, [b"last"], "last")  # its number tells what the worker left out before it
             await results.wait_for(5 * ITEMS + 1)
             await running.bus.flush()
             tail.process.send_signal(signal.SIGINT)
             assert tail.process.stdout is not None
-            written = (await asyncio.wait_for(tail.process.stdout.read(), 30.0)).count(b"\n")
+            written = (await asyncio.wait_for(tail.process.stdout.read(), DEADLINE_S)).count(b"\n")
             assert await tail.ended() == 0
             said = re.search(r"left out ([0-9,]+)", "\n".join(tail.said))
             assert said is not None, tail.said

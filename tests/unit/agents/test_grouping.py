@@ -62,7 +62,7 @@ def test_a_gather_is_measured_per_item(tmp_path: Path) -> None:
     answers = profile(folder, app)
     numbers = answers["g"]
     assert numbers["failed_items"] == 1
-    assert 0.01 <= numbers["median_s"] < 0.02
+    assert 0.01 <= numbers["median_s"] < 0.03  # of a group it is 0.04
     assert numbers["input_bytes"] == 1.0
     assert numbers["outputs"] == {"z": 0.25}
     assert numbers["output_bytes"] == {"z": 53 / 4}

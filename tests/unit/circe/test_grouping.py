@@ -84,7 +84,7 @@ def test_no_item_is_left_out_or_twice_and_no_bound_is_passed(items: list[tuple[s
     assert (found._items, found._size_bytes) == (0, 0)
 
 
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(
     st.text(),
     st.integers(0, 1 << 40),

@@ -63,7 +63,11 @@ def test_there_is_a_valid_schedule_exactly_when_there_is_a_mapping(
 
 @every_mapper
 @settings(max_examples=20, deadline=None)
-@given(form=strategies.forms(whole=True), objective=objectives, power=st.sampled_from([-20, -1, 1, 30]))
+@given(
+    form=strategies.forms(max_tasks=6, max_nodes=4, whole=True),
+    objective=objectives,
+    power=st.sampled_from([-20, -1, 1, 30]),
+)
 def test_another_unit_of_time_gives_the_same_mapping(
     name: str, form: dict[str, Any], objective: Objective, power: int
 ) -> None:
@@ -84,7 +88,12 @@ def test_another_unit_of_time_gives_the_same_mapping(
 
 @every_mapper
 @settings(max_examples=20, deadline=None)
-@given(form=strategies.forms(), objective=objectives, place=st.integers(0, 5), is_linked=st.booleans())
+@given(
+    form=strategies.forms(max_tasks=6, max_nodes=4),
+    objective=objectives,
+    place=st.integers(0, 4),
+    is_linked=st.booleans(),
+)
 def test_a_node_that_can_run_nothing_changes_nothing(
     name: str, form: dict[str, Any], objective: Objective, place: int, is_linked: bool
 ) -> None:
@@ -193,7 +202,7 @@ def test_the_hash_seed_changes_nothing() -> None:
             env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
             stdout=subprocess.PIPE,
         )
-        for hash_seed in range(6)
+        for hash_seed in range(3)
     ]
     outputs = [run.communicate()[0] for run in runs]
     assert all(run.returncode == 0 for run in runs)
