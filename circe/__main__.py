@@ -64,7 +64,7 @@ async def _gateway(service: Service, bus: Bus, options: argparse.Namespace) -> N
 async def _dispatcher(service: Service, bus: Bus, options: argparse.Namespace) -> None:
     from circe.dispatcher import run_dispatcher
 
-    await run_dispatcher(service, bus)
+    await run_dispatcher(service, bus, options.incarnation)
 
 
 COMPONENTS = {"worker": _worker, "gateway": _gateway, "dispatcher": _dispatcher}

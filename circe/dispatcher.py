@@ -15,6 +15,7 @@ from circe.draining import are_empty, drop_queues
 from circe.layout import app_streams, system_streams
 from circe.pulse import LEASE_S
 from circe.reconcile import decide, is_ready_to_drain, leaving_queues
+from circe.words import Words
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
@@ -41,8 +42,9 @@ PAUSE_S = LEASE_S / 2
 class Dispatcher:
     """What is known, and the loop that acts on it."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, incarnation: str) -> None:
         self._bus = bus
+        self._words = Words(bus, incarnation)
         self._loop = asyncio.get_running_loop()
         self._apps: dict[str, App] = {}
         self._mappings: dict[str, tuple[TaskMapping, int]] = {}
@@ -58,7 +60,6 @@ class Dispatcher:
         """Applications whose record is there and cannot be read."""
         self._spoiled: set[str] = set()
         """Subjects of our own records that hold what we did not write."""
-        self._said: dict[str, str] = {}
         self._changed = asyncio.Event()
 
     async def serve(self, service: Service) -> None:
@@ -67,12 +68,13 @@ class Dispatcher:
             await self._bus.ensure_stream(spec)
         control, status = subjects.CONTROL_STREAM, subjects.STATUS_STREAM
         follow = self._bus.follow
+        on_mapping = taking(TaskMapping.from_record, self._on_mapping, self._on_unreadable_mapping)
         on_app = taking(App.from_record, self._on_app, self._on_unreadable_app)
         on_edges = taking(EdgeRecord.from_record, self._on_edges, self._on_spoiled)
         on_desired = taking(DesiredWorker.from_record, self._on_desired, self._on_spoiled)
         async with (
             follow(control, subjects.app("*"), on_app) as apps,
-            follow(control, subjects.mapping("*"), taking(TaskMapping.from_record, self._on_mapping)) as mappings,
+            follow(control, subjects.mapping("*"), on_mapping) as mappings,
             follow(control, subjects.edges("*"), on_edges) as edges,
             follow(control, subjects.worker(None, "*", "*"), on_desired) as desired,
             follow(status, subjects.status("*", "*", "*"), taking(Beat.from_record, self._on_beat)) as beats,
@@ -90,7 +92,7 @@ class Dispatcher:
         name = _last_token(record.subject)
         if app is not None and app.name != name:
             refuse(f"the record {record.subject}", f"it is of {app.name}")
-            self._on_unreadable_app(record)
+            self._unreadable.add(name)
             return
         self._apps.pop(name, None)
         self._unreadable.discard(name)
@@ -98,11 +100,11 @@ class Dispatcher:
             self._apps[name] = app
         self._changed.set()
 
-    def _on_unreadable_app(self, record: Record) -> None:
+    def _on_unreadable_app(self, record: Record, error: Exception) -> None:
         """Whoever wrote that has not deleted the application: what there is of it stays."""
         self._unreadable.add(_last_token(record.subject))
 
-    def _on_spoiled(self, record: Record) -> None:
+    def _on_spoiled(self, record: Record, error: Exception) -> None:
         """Somebody wrote over a record of ours: it is written again."""
         self._desired.pop(record.subject, None)
         self._spoiled.add(record.subject)
@@ -111,8 +113,16 @@ class Dispatcher:
     def _on_mapping(self, record: Record, mapping: TaskMapping | None) -> None:
         name = _last_token(record.subject)
         self._mappings.pop(name, None)
+        self._words.accept(name)
         if mapping is not None:
             self._mappings[name] = (mapping, record.sequence)
+        self._changed.set()
+
+    def _on_unreadable_mapping(self, record: Record, error: Exception) -> None:
+        """The one before stays in force, for as long as we remember it."""
+        name = _last_token(record.subject)
+        todo = f'put one such as {{"task": "node1"}}, or have the mapper decide with `jupiter remap {name}`'
+        self._words.refuse(name, f"the mapping that was put there is refused, {error}: {todo}")
         self._changed.set()
 
     def _on_edges(self, record: Record, edges: EdgeRecord | None) -> None:
@@ -120,7 +130,7 @@ class Dispatcher:
         if edges is None:
             self._edges.pop(name, None)
         elif edges.app != name:
-            self._on_spoiled(record)
+            self._on_spoiled(record, ValueError(f"it is of {edges.app}"))
         elif name not in self._edges or edges.revision > self._edges[name].revision:
             self._edges[name] = edges
 
@@ -132,7 +142,7 @@ class Dispatcher:
     def _on_beat(self, record: Record, beat: Beat | None) -> None:
         # By subject: a gateway has one incarnation and a beat for each application.
         sign = record.subject
-        if beat is None:
+        if beat is None or beat.task == subjects.DISPATCHER:
             return
         before = self._alive.get(sign)
         if beat.state == GONE:
@@ -157,6 +167,7 @@ class Dispatcher:
             self._gone.clear()
         for name, app in sorted(self._apps.items()):
             await self._try(name, self._serve(app))
+            self._words.beat(app, now_s)
         for name in sorted(self._known() - self._apps.keys() - self._unreadable):
             await self._try(name, self._remove(name))
 
@@ -167,9 +178,10 @@ class Dispatcher:
         except BusClosed:
             raise
         except TransportError as error:
-            self._say(name, f"the bus fails, trying again: {error}", logging.WARNING)
+            self._words.say(name, f"the bus fails, trying again: {error}", logging.WARNING)
         except Exception:
             logger.exception("%s cannot be served; trying again", name)
+            self._words.say(name, "it cannot be served: the dispatcher's log tells why", logging.ERROR)
 
     async def _serve(self, app: App) -> None:
         await self._prepare(app)
@@ -202,7 +214,7 @@ class Dispatcher:
         alive = list(self._alive.values())  # before we look at the queues: what they say has ended is in one of them
         is_drained = await self._is_drained(app, alive)
         decision = decide(app, mapping, epoch, alive, self._edges.get(app.name), is_drained=is_drained)
-        self._say(app.name, decision.message or "in place")
+        self._words.say(app.name, decision.message)
         if decision.workers is not None:
             await self._want(app.name, decision.workers)
         edges = decision.edges
@@ -223,11 +235,6 @@ class Dispatcher:
         if edges is None or not leaving_queues(app, edges) or not is_ready_to_drain(app.name, alive, edges):
             return False
         return await are_empty(self._bus, app.name, sorted(edges.segments.keys() - {HOME}))
-
-    def _say(self, name: str, message: str, level: int = logging.INFO) -> None:
-        if message != self._said.get(name):
-            self._said[name] = message
-            logger.log(level, "%s: %s", name, message)
 
     async def _want(self, name: str, workers: tuple[DesiredWorker, ...]) -> None:
         wanted = {subjects.worker(each.node, each.app, each.task): each for each in workers}
@@ -255,6 +262,7 @@ class Dispatcher:
         await self._bus.delete_record(subjects.CONTROL_STREAM, subjects.mapping(name))
         for known in (self._edges, self._mappings, self._prepared, self._tidied):
             known.pop(name, None)
+        self._words.forget(name)
         logger.info("removed %s", name)
 
     async def _is_there(self, name: str) -> bool:
@@ -267,6 +275,6 @@ def _last_token(subject: str) -> str:
     return subject.rsplit(".", 1)[-1]
 
 
-async def run_dispatcher(service: Service, bus: Bus) -> None:
+async def run_dispatcher(service: Service, bus: Bus, incarnation: str) -> None:
     """Dispatch until stopped."""
-    await Dispatcher(bus).serve(service)
+    await Dispatcher(bus, incarnation).serve(service)

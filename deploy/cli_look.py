@@ -39,6 +39,8 @@ def status(
     for each in found:
         if tables.brief(each["state"]) != each["state"]:
             typer.echo(f"{each['app']}: {each['state']}")
+        if tables.is_news(each):
+            typer.echo(f"{each['app']}: the dispatcher says: {each['dispatcher']}")
         for trouble in each["troubles"]:
             typer.echo(f"{each['app']}: {trouble['what']}: {trouble['todo']}")
     if name:

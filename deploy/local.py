@@ -156,7 +156,7 @@ class _Obituaries:
         for record in await self._bus.snapshot(subjects.STATUS_STREAM, subjects.status("*", "*", "*")):
             with contextlib.suppress(ValueError, KeyError, TypeError):  # not a beat: somebody else's mistake
                 beat = Beat.from_record(codec.decode_record(record.payload or b""))
-                is_worker = beat.task not in (HOME, "mapper") and not beat.incarnation.startswith("profiler-")
+                is_worker = beat.task not in (HOME, *subjects.DECIDERS) and not beat.incarnation.startswith("profiler-")
                 if beat.node == node and is_worker and beat.state != GONE:
                     await self._say(
                         Beat(app=beat.app, task=beat.task, incarnation=beat.incarnation, node=node, state=GONE)

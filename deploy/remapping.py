@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from deploy.submit import find_app
-from deploy.watch import MAPPER, Watch
+from deploy.watch import Watch
 from runtime import subjects
 from runtime.app import App
 from runtime.bus import Bus
@@ -21,7 +21,7 @@ async def remap(bus: Bus, name: str, timeout_s: float) -> App:
     app = await find_app(bus, name)
     async with Watch(bus, name) as watch:
         picture = watch.picture
-        if not any(beat.task == MAPPER for beat in picture.beats.values()):
+        if not any(beat.task == subjects.MAPPER for beat in picture.beats.values()):
             who = "`jupiter agent --node home`" if is_placed_by_agents(app) else "`jupiter mapper`"
             raise JupiterError(f"nobody would map {name} again: start {who} first")
         before = picture.epoch

@@ -26,6 +26,7 @@ from deploy.stream import Stream, StreamPlan
 from deploy.submit import Prepared, prepare, put, read_mapping, wait_in_place
 from deploy.troubles import LETTERS
 from deploy.watch import Watch
+from runtime import subjects
 from runtime.app import App
 from runtime.errors import JupiterError, UsageError
 from runtime.mapping import TaskMapping
@@ -212,7 +213,7 @@ async def _in_place(service: Service, watch: Watch, plan: RunPlan, show: progres
 
 async def _last_beats(watch: Watch) -> None:
     """Wait until everybody has said how it ended; who does not is reported as last heard."""
-    before = {name: beat.number for name, beat in watch.picture.beats.items() if beat.task != "mapper"}
+    before = {name: beat.number for name, beat in watch.picture.beats.items() if beat.task not in subjects.DECIDERS}
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SETTLE_S):
             await watch.until(

@@ -9,7 +9,7 @@ from typing import Any
 
 from circe.reconcile import mapping_fault
 from deploy.troubles import troubles
-from deploy.watch import FAILED, MAPPER, Picture, look, node_of
+from deploy.watch import FAILED, Picture, look, node_of
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
@@ -37,6 +37,7 @@ async def app_status(bus: Bus, app: App) -> dict[str, Any]:
         "app": app.name,
         "digest": app.digest,
         "state": state(picture, app),
+        "dispatcher": picture.dispatcher_message(),
         "algorithm": None if picture.mapping is None else picture.mapping.algorithm,
         "epoch": picture.epoch,
         "in_flight": 0 if head is None else int(head.rates.get("in_flight", 0)),
@@ -108,7 +109,7 @@ def _place(picture: Picture, task: str) -> str:
 def _in_order(picture: Picture, app: App) -> list[Beat]:
     """The gateway, then the workers as the graph goes."""
     places = {task: index for index, task in enumerate([HOME, *app.graph.order])}
-    beats = [beat for beat in picture.beats.values() if beat.task != MAPPER]
+    beats = [beat for beat in picture.beats.values() if beat.task not in subjects.DECIDERS]
     return sorted(beats, key=lambda beat: (places.get(beat.task, len(places)), beat.incarnation))
 
 

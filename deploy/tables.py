@@ -36,6 +36,12 @@ def brief(state: str) -> str:
     return "not mapped"
 
 
+def is_news(found: dict[str, Any]) -> bool:
+    """Whether what the dispatcher says is more than what the state says anyway."""
+    said = found["dispatcher"]
+    return bool(said) and not said.startswith("waiting for") and said not in found["state"]
+
+
 QUEUE_COLUMNS = ("QUEUE OF", "IN FLIGHT", "LAG", "HELD", "MIB")
 
 

@@ -19,7 +19,6 @@ from runtime.profiles import ExecutionProfile, LinkRow, NodeProfile
 from runtime.records import GONE, Beat, EdgeRecord
 from runtime.refusals import refuse
 
-MAPPER = "mapper"
 FAILED = "failed"
 PROFILER = "profiler-"
 
@@ -51,7 +50,14 @@ class Picture:
 
     def mapper_message(self) -> str:
         """What the mapper waits for, in its own words."""
-        return next((beat.message for beat in self.beats.values() if beat.task == MAPPER), "")
+        return self._message(subjects.MAPPER)
+
+    def dispatcher_message(self) -> str:
+        """What the dispatcher waits for or refuses, in its own words."""
+        return self._message(subjects.DISPATCHER)
+
+    def _message(self, task: str) -> str:
+        return next((beat.message for beat in self.beats.values() if beat.task == task), "")
 
     def ready(self, app: App) -> list[str]:
         """The tasks that items are sent to, in this version."""

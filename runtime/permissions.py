@@ -143,14 +143,14 @@ def _mapper(allowed: Permissions, _: str) -> None:
     )
     allowed.follows(PROFILE, *profiles)
     allowed.follows(STATUS, EVERY_BEAT)
-    allowed.says(subjects.mapping("*"), subjects.status("*", "mapper", "*"))
+    allowed.says(subjects.mapping("*"), subjects.status("*", subjects.MAPPER, "*"))
 
 
 def _dispatcher(allowed: Permissions, _: str) -> None:
     mine = (subjects.mapping("*"), subjects.edges("*"), subjects.worker(None, "*", "*"))
     allowed.follows(CONTROL, subjects.app("*"), *mine)
     allowed.follows(STATUS, EVERY_BEAT)
-    allowed.says(*mine)
+    allowed.says(*mine, subjects.status("*", subjects.DISPATCHER, "*"))
     for action in MANAGING:
         allowed.calls(of_stream(action, "*"))
     allowed.calls(of_consumer("CREATE", "*", "*"), of_consumer("CREATE", "*", "*", ">"))

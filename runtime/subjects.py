@@ -12,7 +12,10 @@ import re
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 """What an application or task may be called: one subject token, safe in stream names too."""
 RESERVED_APPS = frozenset({"app", "mapping", "profile", "status", "probe", "wave", "worker", "edges"})
-RESERVED_TASKS = frozenset({"home", "mapper"})
+MAPPER, DISPATCHER = "mapper", "dispatcher"
+DECIDERS = frozenset({MAPPER, DISPATCHER})
+"""As which task they say of each application what they wait for."""
+RESERVED_TASKS = DECIDERS | {"home"}
 
 CONTROL_STREAM = "jupiter-control"
 PROFILE_STREAM = "jupiter-profile"

@@ -20,7 +20,7 @@ UNREADABLE = (ValueError, KeyError, TypeError)
 def taking(
     read: Callable[[Mapping[str, Any]], Value],
     take: Callable[[Record, Value | None], None],
-    on_refused: Callable[[Record], None] = lambda record: None,
+    on_refused: Callable[[Record, Exception], None] = lambda record, error: None,
 ) -> Callable[[Record], None]:
     """A handler for `bus.follow`: `take` gets each record with its value, or None when it is gone."""
 
@@ -31,7 +31,7 @@ def taking(
                 value = read(codec.decode_record(record.payload))
             except UNREADABLE as error:
                 refuse(f"the record {record.subject}", error)
-                on_refused(record)
+                on_refused(record, error)
                 return
         take(record, value)
 

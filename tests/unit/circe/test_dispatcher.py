@@ -31,6 +31,7 @@ class FailingBus:
         self.records: dict[str, dict[str, Any]] = {}
         self.deleted: list[str] = []
         self.streams: list[str] = []
+        self.said: list[str] = []
 
     async def ensure_stream(self, spec: Any) -> None:
         if self.refused in spec.name:
@@ -61,6 +62,12 @@ class FailingBus:
             self.failures -= 1
             raise StoreTimeout("no acknowledgement in time")
 
+    connections = 1
+
+    def publish(self, subject: str, payload: bytes) -> bool:
+        self.said.append(Beat.from_record(codec.decode_record(payload)).message)
+        return True
+
     async def put_record(self, subject: str, payload: bytes) -> int:
         self._may_fail()
         self.records[subject] = codec.decode_record(payload)
@@ -68,7 +75,7 @@ class FailingBus:
 
 
 def dispatcher(bus: FailingBus, *names: str) -> Dispatcher:
-    made = Dispatcher(cast(Bus, bus))
+    made = Dispatcher(cast(Bus, bus), "dispatcher-1")
     for name in names:
         app = App(name=name, graph=GRAPH, digest="d")
         made._on_app(record(subjects.app(name)), app)
@@ -124,7 +131,7 @@ async def test_a_record_that_cannot_be_read_is_not_a_deleted_application() -> No
     bus = FailingBus()
     made = dispatcher(bus)
     made._on_mapping(record(subjects.mapping("x")), TaskMapping(assignment={"a": "node1"}))
-    made._on_unreadable_app(record(subjects.app("x")))
+    made._on_unreadable_app(record(subjects.app("x")), ValueError("noise"))
     await made._reconcile()  # what it removes, this bus could not remove
     made._on_app(record(subjects.app("x")), App(name="y", graph=GRAPH, digest="d"))
     await made._reconcile()
@@ -164,7 +171,7 @@ async def test_what_somebody_wrote_over_is_written_again() -> None:
     before = dict(bus.records)
     for subject in (subjects.edges("x"), subjects.worker("node1", "x", "a")):
         bus.records[subject] = {"spoiled": True}
-        made._on_spoiled(record(subject))
+        made._on_spoiled(record(subject), ValueError("noise"))
     await made._reconcile()
     assert bus.records == before
 
@@ -175,3 +182,25 @@ async def test_an_application_that_cannot_be_served_is_no_trouble_to_the_others(
     made._mappings["x"] = ("nonsense", 1)  # type: ignore[assignment] # something that should not be
     await made._reconcile()
     assert subjects.edges("y") in bus.records
+
+
+async def test_a_mapping_that_cannot_be_read_is_told_until_there_is_one_that_can() -> None:
+    bus = FailingBus()
+    made = dispatcher(bus, "x")
+    await made._reconcile()
+    made._on_unreadable_mapping(record(subjects.mapping("x")), ValueError("no mapping"))
+    for _ in range(3):
+        await made._reconcile()
+    made._on_mapping(record(subjects.mapping("x")), TaskMapping(assignment={"a": "node1"}))
+    await made._reconcile()
+    waiting, refusal, again = bus.said
+    assert (waiting, again) == ("waiting for a", "waiting for a")
+    assert refusal.startswith("the mapping that was put there is refused, no mapping: put one such as")
+    assert bus.records[subjects.worker("node1", "x", "a")]["node"] == "node1"  # the one before is in force
+
+
+async def test_what_the_bus_refuses_is_told() -> None:
+    bus = FailingBus(refused="-x-")
+    await dispatcher(bus, "x")._reconcile()
+    (said,) = bus.said
+    assert said.startswith("the bus fails, trying again: ") and "insufficient storage" in said
