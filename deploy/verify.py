@@ -42,6 +42,8 @@ async def verify(service: Service, plan: VerifyPlan, show: Progress) -> dict[str
 
 async def _verify(service: Service, plan: VerifyPlan, show: Progress, say: Callable[[str], None]) -> dict[str, Any]:
     async with started(service, plan, say) as (trial, book):
+        if plan.grouping:
+            show.say(f"groups of one item here, whose ends can be told: {', '.join(plan.grouping)}")
         show.say(f"learning what {len(plan.payloads)} payloads lead to")
         shapes = await _learn(trial, book, len(plan.payloads))
         learnt = book.sent_count

@@ -12,7 +12,7 @@ from deploy.sampling import sample_files
 from deploy.submit import Prepared, prepare
 from deploy.verify_load import Payload
 from deploy.verify_plan import Kind
-from deploy.verify_queues import with_queues
+from deploy.verify_variant import meets_others, variant
 from runtime import bundle
 from runtime.app import App
 from runtime.errors import UsageError
@@ -55,12 +55,15 @@ class VerifyPlan:
     nodes: tuple[LocalNode, ...]
     payloads: list[Payload]
     max_store_bytes: int | None
+    grouping: tuple[str, ...] = ()
+    """Gathers that take one item at a time here."""
 
 
 def plan_verify(options: VerifyOptions) -> VerifyPlan:
     """Check everything that can be checked; raises UsageError (AppError), and nothing was started."""
-    with with_queues(options.folder, options.queued) as folder:
-        return _plan(options, folder)
+    grouping = [task.name for task in prepare(options.folder).app.graph.tasks.values() if meets_others(task)]
+    with variant(options.folder, options.queued) as folder:
+        return replace(_plan(options, folder), grouping=tuple(grouping))
 
 
 def _plan(options: VerifyOptions, folder: Path) -> VerifyPlan:

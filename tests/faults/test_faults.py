@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.verify_plan import KINDS
-from tests.faults.verifying import QUEUED, verify
+from tests.faults.verifying import QUEUED, WINDOWS, verify
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
@@ -31,6 +31,14 @@ def test_every_input_ends_once_with_queues_on_the_way(tmp_path: Path) -> None:
     assert outcome.breaches == {}, outcome.said
     assert outcome.status == 0, outcome.said
     assert {each["fault"] for each in outcome.report["faults"] if each["times"]} == {*kinds, "none"}, outcome.said
+
+
+def test_every_input_ends_once_through_a_gather(tmp_path: Path) -> None:
+    faults = "kill-worker,worker-after-send,worker-after-report,kill-gateway,kill-server,move"
+    options = ("--faults", faults, "--rounds", "12", "--items-per-s", "40")
+    outcome = verify(tmp_path, *options, seconds=120.0, seed=SEED, app=WINDOWS)
+    assert outcome.breaches == {}, outcome.said
+    assert outcome.status == 0, outcome.said
 
 
 def test_every_input_ends_once_whatever_is_broken(tmp_path: Path) -> None:

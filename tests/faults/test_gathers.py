@@ -1,6 +1,6 @@
 """A gather under load with everybody around it killed or stopped at random moments: every item is in one group.
 
-`jupiter verify` cannot look at gathers: which items share a group is not the items' own affair. A longer one:
+`jupiter verify` gives each item a group of its own: which items share one is not the items' own affair. A longer one:
 `JUPITER_GATHER_FAULTS=200 pytest -m faults tests/faults/test_gathers.py -s`.
 """
 

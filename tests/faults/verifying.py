@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 TORTURE = HERE / "torture"
+WINDOWS = REPOSITORY / "app_specific_files" / "windows"
 QUEUED = HERE / "queued"
 PATIENCE_S = 60.0
 """For its end, once it has printed its report."""

@@ -1,4 +1,4 @@
-"""`jupiter verify --queued`: other edges, and the application's own folder stays as it is."""
+"""What `jupiter verify` runs: other edges, groups of one; the application's own folder stays as it is."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 
 from deploy.submit import prepare
-from deploy.verify_queues import with_queues
+from deploy.verify_variant import variant
 from runtime.errors import UsageError
+from runtime.graph import Gather
 
 TORTURE = Path(__file__).parents[2] / "faults" / "torture"
+WINDOWS = Path(__file__).parents[3] / "app_specific_files" / "windows"
 
 
 def test_the_tasks_that_are_named_have_queues_and_the_rest_is_the_same() -> None:
     own = prepare(TORTURE).app
-    with with_queues(TORTURE, ("split", "fan")) as folder:
+    with variant(TORTURE, ("split", "fan")) as folder:
         queued = prepare(folder).app
     assert (own.graph.queues, queued.graph.queues) == ((), ("split", "fan"))
     assert (queued.name, queued.graph.order) == (own.name, own.graph.order)
@@ -24,16 +26,24 @@ def test_the_tasks_that_are_named_have_queues_and_the_rest_is_the_same() -> None
 
 
 def test_nobody_named_is_the_folder_itself() -> None:
-    with with_queues(TORTURE, ()) as folder:
+    with variant(TORTURE, ()) as folder:
         assert folder == TORTURE
 
 
 def test_a_task_that_is_not_there_is_named() -> None:
     told = "no task 'fann' to give a queue; the tasks are intake, split"
-    with pytest.raises(UsageError, match=told), with_queues(TORTURE, ("fann",)):
+    with pytest.raises(UsageError, match=told), variant(TORTURE, ("fann",)):
         pass
 
 
 def test_a_queue_that_cannot_be_is_refused_as_everywhere() -> None:
-    with with_queues(TORTURE, ("merge",)) as folder, pytest.raises(UsageError, match="parts meet in task 'merge'"):
+    with variant(TORTURE, ("merge",)) as folder, pytest.raises(UsageError, match="parts meet in task 'merge'"):
         prepare(folder)
+
+
+def test_groups_have_one_item_and_close_as_late_as_before() -> None:
+    own = prepare(WINDOWS).app.graph.tasks["window"].gather
+    with variant(WINDOWS, ()) as folder:
+        alone = prepare(folder).app.graph.tasks["window"].gather
+    assert own is not None
+    assert alone == Gather(count=1, within_s=own.within_s)
