@@ -99,6 +99,8 @@ class AgentRecords:
         edges = _read(record, _edges)
         if edges is not None or record.payload is None:
             self._executor.connect(_last_token(record), edges)
+        if edges is not None:
+            self._profiler.runs(_last_token(record), edges.run)
 
     def _on_app(self, record: Record) -> None:
         app = _read(record, _app)
@@ -141,7 +143,7 @@ def _worker(record: dict[str, Any]) -> DesiredWorker:
 
 def _edges(record: dict[str, Any]) -> EdgeRecord:
     edges = EdgeRecord.from_record(record)
-    _check_text(edges.app, *edges.incarnations())
+    _check_text(edges.app, edges.run, *edges.incarnations())
     return edges
 
 

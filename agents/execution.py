@@ -59,6 +59,7 @@ class ExecutionProfiler:
         self._bundles = bundles
         self._how = how
         self._apps: dict[str, App] = {}
+        self._runs: dict[str, str] = {}
         self._given: set[str] = set()
         self._known: dict[str, _Known] = {}
         self._changed = asyncio.Event()
@@ -69,10 +70,19 @@ class ExecutionProfiler:
         """An application that should run; None when it is no more."""
         if app is None:
             self._apps.pop(name, None)
+            self._runs.pop(name, None)
             self._known.pop(name, None)
         else:
             self._apps[name] = app
         self._look_again()
+
+    def runs(self, name: str, run: str) -> None:
+        """Which run of its ingress an application has. Another than before: it was deleted and submitted again while
+        we did not hear of it, and what was published of it has gone from the bus."""
+        if self._runs.setdefault(name, run) != run:
+            self._runs[name] = run
+            self._known.pop(name, None)
+            self._changed.set()
 
     def given(self, name: str, is_given: bool) -> None:
         """Whether somebody put the application's mapping there ready-made: then nothing is measured."""

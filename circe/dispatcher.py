@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Coroutine
 
 from circe.draining import are_empty, drop_queues
-from circe.layout import app_streams, system_streams
+from circe.layout import RUN_KEY, app_streams, system_streams
 from circe.pulse import LEASE_S
 from circe.reconcile import decide, is_ready_to_drain, leaving_queues
 from circe.words import Words
@@ -55,6 +55,8 @@ class Dispatcher:
         self._hearing = Hearing(lease_s=LEASE_S, pause_s=PAUSE_S)
         self._listened_s = 0.0
         self._prepared: dict[str, str] = {}
+        self._runs: dict[str, str] = {}
+        """Of the ingresses that are there."""
         self._tidied: dict[str, str] = {}
         self._unreadable: set[str] = set()
         """Applications whose record is there and cannot be read."""
@@ -205,7 +207,9 @@ class Dispatcher:
     async def _prepare(self, app: App) -> None:
         """The application's streams, before anybody needs them."""
         if self._prepared.get(app.name) != app.digest:
-            for spec in app_streams(app, secrets.token_hex(3)):
+            ingress, *others = app_streams(app, secrets.token_hex(3))
+            self._runs[app.name] = (await self._bus.ensure_stream(ingress)).metadata[RUN_KEY]
+            for spec in others:
                 await self._bus.ensure_stream(spec)
             self._prepared[app.name] = app.digest
 
@@ -213,7 +217,8 @@ class Dispatcher:
         mapping, epoch = self._mappings.get(app.name, (None, 0))
         alive = list(self._alive.values())  # before we look at the queues: what they say has ended is in one of them
         is_drained = await self._is_drained(app, alive)
-        decision = decide(app, mapping, epoch, alive, self._edges.get(app.name), is_drained=is_drained)
+        run, edges_now = self._runs[app.name], self._edges.get(app.name)
+        decision = decide(app, mapping, epoch, alive, edges_now, run=run, is_drained=is_drained)
         self._words.say(app.name, decision.message)
         if decision.workers is not None:
             await self._want(app.name, decision.workers)
@@ -251,6 +256,7 @@ class Dispatcher:
         """The application is gone: nothing of it stays."""
         if await self._is_there(name):
             return  # its record comes by another way than those that name it, and they were faster
+        self._prepared[name] = ""  # also when it is there again before all of this is done
         await self._want(name, ())
         await self._bus.delete_record(subjects.CONTROL_STREAM, subjects.edges(name))
         await self._bus.purge(subjects.PROFILE_STREAM, subjects.execution_profile(name, "*", None))
@@ -260,7 +266,7 @@ class Dispatcher:
         await self._bus.delete_stream(bucket_stream(subjects.objects(name)))
         # Last, and we forget it only then: by this record the rest is found again when something fails before.
         await self._bus.delete_record(subjects.CONTROL_STREAM, subjects.mapping(name))
-        for known in (self._edges, self._mappings, self._prepared, self._tidied):
+        for known in (self._edges, self._mappings, self._prepared, self._runs, self._tidied):
             known.pop(name, None)
         self._words.forget(name)
         logger.info("removed %s", name)

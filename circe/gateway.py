@@ -7,6 +7,8 @@ applications; each has its own `Head`, which reads only while the edge record na
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import random
 import time
 from collections.abc import Coroutine
@@ -17,7 +19,6 @@ from circe.burial import Burial
 from circe.entering import referred, travels
 from circe.fencing import Fencing
 from circe.head import Head, Input
-from circe.layout import RUN_KEY
 from circe.pulse import BEAT_S, Pulse
 from circe.purging import purge_for_ever
 from circe.reading import Queue, Reader
@@ -35,6 +36,8 @@ from runtime.reference import OBJECT_HEADER
 from runtime.refusals import refuse, refused
 from runtime.service import Service
 from runtime.taking import taking
+
+logger = logging.getLogger(__name__)
 
 
 class _Bounds(TypedDict):
@@ -59,7 +62,10 @@ class AppGateway:
         self._bus = bus
         self._app = app
         self._node = node
-        self._run = ""
+        self._run: str | None = None
+        """Of the ingress that we read; not known before the first edge record."""
+        self._is_over = asyncio.Event()
+        """The application was deleted and is there again: what we hold is of queues that are gone."""
         self._queues: tuple[str, ...] = ()
         self._burial = Burial(bus)
         self._background: set[asyncio.Task[None]] = set()
@@ -82,9 +88,8 @@ class AppGateway:
         self.reader.turn_soon()
 
     async def serve(self) -> None:
-        """Until cancelled: beat, follow, and read while it is our turn."""
+        """Until cancelled, or until the ingress is another: beat, follow, and read while it is our turn."""
         name = self._app.name
-        self._run = await self._ingress_run()
         async with (
             self.reader.listening(),
             asyncio.TaskGroup() as group,
@@ -94,21 +99,19 @@ class AppGateway:
         ):
             credit = await self._bus.subscribe(subjects.credit(name, self.head.incarnation), self._on_control)
             try:
-                group.create_task(self.reader.read_for_ever(), name=f"read {name}")
-                group.create_task(
-                    purge_for_ever(self._bus, lambda: self._app, self._queues_to_purge), name=f"purge {name}"
-                )
-                group.create_task(sweep_for_ever(self._bus, name, self.head), name=f"sweep {name}")
-                await self._beat_for_ever()
+                purging = purge_for_ever(self._bus, lambda: self._app, self._queues_to_purge)
+                tasks = [
+                    group.create_task(self.reader.read_for_ever(), name=f"read {name}"),
+                    group.create_task(purging, name=f"purge {name}"),
+                    group.create_task(sweep_for_ever(self._bus, name, self.head), name=f"sweep {name}"),
+                ]
+                await self._beat_until_over()
+                for task in tasks:
+                    task.cancel()
             finally:
+                for each in self._background:
+                    each.cancel()
                 await credit.unsubscribe()
-
-    async def _ingress_run(self) -> str:
-        """The run that the ingress was created for; waits until the dispatcher has made it."""
-        stream = subjects.ingress_stream(self._app.name)
-        while (state := await self._bus.stream_state(stream)) is None:  # noqa: ASYNC110 - another process makes it
-            await asyncio.sleep(0.05)
-        return state.metadata[RUN_KEY]
 
     # ---- events
 
@@ -120,14 +123,23 @@ class AppGateway:
         self.reader.turn_soon()
 
     def _on_edges(self, record: Record, edges: EdgeRecord | None) -> None:
-        if edges is not None:
-            self._queues = tuple(sorted(edges.segments.keys() - {HOME}))
-            self.reader.follow(edges)
+        if edges is None or self._is_over.is_set():
+            return
+        if self._run is None:
+            self._run = edges.run
+        if edges.run != self._run:
+            # What is held must not pass for what has the same sequence in the new ingress.
+            self._is_over.set()
+            edges = EdgeRecord(app=edges.app, revision=0)
+        self._queues = tuple(sorted(edges.segments.keys() - {HOME}))
+        self.reader.follow(edges)
 
     def _queues_to_purge(self) -> tuple[str, ...] | None:
         return self._queues if self.head.live else None
 
     def _read(self, delivery: Delivery) -> Input | None:
+        if self._run is None or self._is_over.is_set():
+            return None  # under way since we were named: it comes again to who is named now
         sequence = delivery.stream_sequence
         try:
             item_id, headers = identify(delivery.headers, self._run, sequence)
@@ -188,10 +200,12 @@ class AppGateway:
 
     # ---- beating
 
-    async def _beat_for_ever(self) -> None:
-        while True:
+    async def _beat_until_over(self) -> None:
+        while not self._is_over.is_set():
             self._beat()
-            await asyncio.sleep(BEAT_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_S):
+                    await self._is_over.wait()
 
     def _beat(self) -> None:
         self.reader.beat()
@@ -236,6 +250,12 @@ async def run_gateway(service: Service, bus: Bus, incarnation: str, node: str) -
             apps[name] = app
         changed.set()
 
+    async def serve(name: str, app: App) -> None:
+        while True:
+            gateways[name] = AppGateway(bus, apps.get(name, app), incarnation, node)
+            await gateways[name].serve()
+            logger.warning("%s was deleted and submitted again while we did not hear of it: reading anew", name)
+
     async with (
         asyncio.TaskGroup() as group,
         bus.follow(subjects.CONTROL_STREAM, subjects.app("*"), taking(App.from_record, on_app)),
@@ -247,13 +267,12 @@ async def run_gateway(service: Service, bus: Bus, incarnation: str, node: str) -
             changed.clear()
             for name in sorted(serving.keys() - apps.keys()):
                 serving.pop(name).cancel()
-                del gateways[name]
+                gateways.pop(name, None)
             for name in sorted(apps):
-                if name in serving:
+                if name in gateways:
                     gateways[name].edit(apps[name])
-                    continue
-                gateways[name] = AppGateway(bus, apps[name], incarnation, node)
-                serving[name] = group.create_task(gateways[name].serve(), name=f"gateway of {name}")
+                elif name not in serving:
+                    serving[name] = group.create_task(serve(name, apps[name]), name=f"gateway of {name}")
         fence.cancel()
 
 

@@ -69,17 +69,22 @@ def decide(
     alive: Iterable[Beat],
     edges: EdgeRecord | None,
     *,
+    run: str = "",
     is_drained: bool = False,
 ) -> Decision:
     """What should run for `app` now, and who should be sent to.
 
-    `alive` are the beats of incarnations that are known to live; `edges` is the record in force. `is_drained`: since
-    `is_ready_to_drain` the inner queues were found empty.
+    `alive` are the beats of incarnations that are known to live; `edges` is the record in force; `run` is of the
+    ingress that is there. `is_drained`: since `is_ready_to_drain` the inner queues were found empty.
     """
     beats = {beat.incarnation: beat for beat in alive if beat.app == app.name}
-    current = edges or EdgeRecord(app=app.name, revision=0)
+    current = edges or EdgeRecord(app=app.name, revision=0, run=run)
+    if current.run != run:  # the queues that it tells of are gone
+        current = EdgeRecord(app=app.name, revision=current.revision + 1, run=run)
     survivors = _survivors(current, beats)
-    as_it_is = _next(current, heads=_heads(current, current.segments, survivors, beats), workers=survivors)
+    # Who read before it is known what tasks there are would have to refuse every input.
+    heads = _heads(current, current.segments, survivors, beats) if current.digest else {}
+    as_it_is = _next(current, heads=heads, workers=survivors)
     if mapping is None:
         return Decision(None, as_it_is, "waiting for a mapping")
     fault = mapping_fault(app, mapping)

@@ -35,6 +35,7 @@ from runtime import codec, frames, subjects
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.context import Context
+from runtime.errors import JupiterError
 from runtime.graph import Task
 from runtime.loader import UserTask
 from runtime.message import Message, Record
@@ -102,6 +103,9 @@ class Worker:
         self.reader = self._gathering or self._reader()
         """Of the queue of our own task, where it has one."""
         self._state = READY
+        self._run: str | None = None
+        """Of the ingress that our items come from."""
+        self._fault = ""
         self._last_frame_s = self._loop.time()
         self._turn_planned = False
 
@@ -143,11 +147,22 @@ class Worker:
 
     def on_edges(self, record: Record, edges: EdgeRecord | None) -> None:
         """Another version's edges are for other workers, but they say who reads the queue."""
+        if edges is not None:
+            edges = self._of_our_run(edges)
         if edges is not None and self.reader is not None:
             self.reader.follow(edges)
         if edges is not None and edges.digest == self._options.digest:
             self.flow.follow(edges)
             self._turn_soon()
+
+    def _of_our_run(self, edges: EdgeRecord) -> EdgeRecord:
+        """The record; where it is of an application that was deleted and submitted again, one that names nobody, so
+        that nothing of what we hold gets into its new queues."""
+        if self._run is None:
+            self._run = edges.run
+        if edges.run != self._run:
+            self._fault = f"{self._app.name} was deleted and submitted again: ending"
+        return EdgeRecord(app=edges.app, revision=0, digest=self._options.digest) if self._fault else edges
 
     def _turn_soon(self) -> None:
         """One turn for all that comes in one go: that is what makes frames large under load."""
@@ -253,7 +268,9 @@ class Worker:
     # ---- beats and the end
 
     def beat(self) -> None:
-        """Say what is held."""
+        """Say what is held. Raises JupiterError when the application is another one."""
+        if self._fault:
+            raise JupiterError(self._fault)
         holds, waits, probes = self.flow.beat()
         self._carry_out(probes)
         if self.reader is not None:

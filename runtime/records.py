@@ -50,6 +50,9 @@ class EdgeRecord:
     app: str
     revision: int
     """Grows with every change (the dispatcher's own count; the stream sequence orders records)."""
+    run: str = ""
+    """Of the ingress: another one tells that the application was deleted and is there again, with all its queues new.
+    """
     digest: str = ""
     epoch: int = 0
     entries: tuple[str, ...] = ()

@@ -10,8 +10,9 @@ from runtime import codec, subjects
 from runtime.bus import Bus
 from runtime.errors import UsageError
 from runtime.mapping import TaskMapping
+from runtime.message import Message
 from runtime.profiles import ExecutionProfile
-from runtime.records import Beat
+from runtime.records import Beat, EdgeRecord
 from runtime.server import EmbeddedServer
 from tests.integration.agent_kit import PROFILE, STATUS, agent, lay_out, submit, watch, write_app
 from tests.waiting import until
@@ -65,6 +66,30 @@ async def test_a_successor_does_not_measure_again_what_is_known(
         async with agent(own_server.url, "n", tmp_path / "cache"):
             await asyncio.sleep(1.5)
     assert (tmp_path / "runs").read_text() == "x"
+
+
+async def test_what_has_gone_with_a_deleted_application_is_measured_again_for_the_next_of_its_name(
+    own_server: EmbeddedServer, own_bus: Bus, tmp_path: Path
+) -> None:
+    """The agent heard neither of the deletion nor of the submission, and thought its profiles there for minutes."""
+    await lay_out(own_bus)
+    folder = tmp_path / "again"
+    app = await submit(own_bus, folder, write_app(folder, {"a": ECHO}))
+    told: list[Message] = []
+    await own_bus.subscribe(profiles_of("again", "a"), told.append)
+
+    async def run(name: str) -> None:
+        edges = EdgeRecord(app=app.name, revision=1, run=name)
+        await own_bus.put_record(subjects.edges(app.name), codec.encode_record(edges.to_record()))
+
+    await run("first")
+    async with agent(own_server.url, "n", tmp_path / "cache"):
+        await until(lambda: told)
+        await run("first")
+        await asyncio.sleep(1.0)
+        assert len(told) == 1
+        await run("second")
+        await until(lambda: len(told) == 2)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class Heard:
     def heard(self, *arguments: object) -> None:
         self.calls.append(arguments)
 
-    desire = connect = given = heard
+    desire = connect = given = runs = heard
 
 
 class Told:
@@ -89,7 +89,7 @@ NODE = NodeProfile(
     agent="agent-1",
     host="h",
 )
-EDGES = EdgeRecord(app="app", revision=1, workers={"a": ("a-1",)})
+EDGES = EdgeRecord(app="app", revision=1, run="r", workers={"a": ("a-1",)})
 
 
 def test_good_records_are_handed_on_and_gone_ones_too(records: AgentRecords, heard: Heard) -> None:
@@ -108,6 +108,7 @@ def test_good_records_are_handed_on_and_gone_ones_too(records: AgentRecords, hea
         ("app", APP),
         ("app", None),
         ("app", EDGES),
+        ("app", "r"),
         ("app", None),
         (NODE,),
     ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from circe.dispatcher import Dispatcher
+from circe.layout import RUN_KEY
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
@@ -33,12 +35,14 @@ class FailingBus:
         self.streams: list[str] = []
         self.said: list[str] = []
 
-    async def ensure_stream(self, spec: Any) -> None:
+    async def ensure_stream(self, spec: Any) -> Any:
         if self.refused in spec.name:
             raise ApiError("STREAM.CREATE", 10047, "insufficient storage resources available")
+        self.streams.append(spec.name)
+        return SimpleNamespace(metadata={RUN_KEY: "r"})
 
     async def stream_names(self, subject: str) -> list[str]:
-        return list(self.streams)
+        return list(self.streams) if subject == subjects.everything("x") else []
 
     async def delete_stream(self, name: str) -> None:
         self._may_fail()
@@ -113,7 +117,7 @@ async def test_those_listed_are_not_left_out_before_they_had_time_to_be_heard() 
     bus = FailingBus()
     made = dispatcher(bus, "x")
     listed = EdgeRecord(
-        app="x", revision=7, digest="d", entries=("a",), workers={"a": ("a-1",)}, heads={"home": "gateway-1"}
+        app="x", revision=7, run="r", digest="d", entries=("a",), workers={"a": ("a-1",)}, heads={"home": "gateway-1"}
     )
     made._on_edges(record(subjects.edges("x")), listed)
     made._listened_s = made._loop.time() + 60.0
@@ -162,6 +166,21 @@ async def test_a_deleted_application_leaves_nothing_also_when_the_bus_fails(spar
         await made._reconcile()
     assert bus.streams == []
     assert {subjects.worker("node1", "x", "a"), subjects.edges("x"), subjects.mapping("x")} <= set(bus.deleted)
+
+
+async def test_an_application_that_comes_back_while_it_is_removed_has_its_streams() -> None:
+    bus = FailingBus()
+    made = dispatcher(bus, "x")
+    await made._reconcile()
+    made._on_app(record(subjects.app("x")), None)
+    bus.spared, bus.failures = 3, 1
+    await made._reconcile()
+    assert "jupiter-x-ingress" not in bus.streams
+    assert "jupiter-x-egress" in bus.streams
+    bus.records[subjects.app("x")] = {}
+    made._on_app(record(subjects.app("x")), App(name="x", graph=GRAPH, digest="d"))
+    await made._reconcile()
+    assert "jupiter-x-ingress" in bus.streams
 
 
 async def test_what_somebody_wrote_over_is_written_again() -> None:

@@ -43,6 +43,20 @@ def test_nothing_runs_without_a_mapping() -> None:
     assert decision.message == "waiting for a mapping"
 
 
+def test_nobody_reads_inputs_before_it_is_known_which_tasks_they_are_for() -> None:
+    """They became dead letters: no task took them."""
+    before = decide(app(), None, 0, [GATEWAY], None).edges
+    assert before.gateway is None
+    assert decide(app(), mapping(), 7, [GATEWAY], before).edges.gateway == "home-1"
+
+
+def test_an_application_that_was_deleted_and_is_there_again_begins_anew() -> None:
+    edges = settled()
+    again = decide(app(), None, 0, RUNNING, edges, run="another").edges
+    assert (again.run, again.workers, again.heads) == ("another", {}, {})
+    assert again.revision > edges.revision
+
+
 def test_every_task_is_wanted_on_its_node() -> None:
     decision = decide(app(), mapping(), 7, [], None)
     assert [(worker.task, worker.node, worker.digest, worker.epoch) for worker in decision.workers] == [
