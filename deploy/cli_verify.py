@@ -45,8 +45,9 @@ def verify(
 ) -> None:
     """Run an application on this machine under load, break things at random, and tell what became of every input.
 
-    Needs an application whose outputs depend on the input alone; a gather takes one item at a time here. Exit code 1 when an input was lost, doubled,
-    invented, ended twice, changed or stuck, when something was left over, or when nothing flowed any more.
+    Needs an application whose outputs depend on the input alone; a gather takes one item at a time here. Exit code 1
+    when an input was lost, doubled, invented, ended twice, changed or stuck, when something was left over, or when
+    nothing flowed any more.
     """
     from deploy import verify_report
     from deploy.progress import progress
