@@ -158,7 +158,9 @@ class GatherReader(Reader):
             self._news.clear()
             async with self._writing:
                 while (state := self.head.to_keep()) is not None:
-                    if not await self._journal.write(state) and self.head.live:
-                        raise JupiterError(f"another worker has taken over the groups of {self.head.queue}: ending")
+                    if not await self._journal.write(state):
+                        if self.head.live:
+                            raise JupiterError(f"another worker has taken over the groups of {self.head.queue}: ending")
+                        break  # it forms these groups itself: ours must not run, nor what they hold be acknowledged
                     self.head.kept()
                     self.turn_soon()
