@@ -99,7 +99,8 @@ class Call:
     def size_fault(self, job: Job) -> str:
         """Why an input is too big for its codec; empty when none is."""
         if isinstance(job, Member) and isinstance(job.inputs, Reference):
-            return f"an item has {job.inputs.size_bytes} bytes, and a group, of which it would be, is one message"
+            message = f"an item has {job.inputs.size_bytes} bytes, and a group, of which it would be, is one message"
+            return f"{message}; have a task before the gather give less of it on"
         inputs = job.inputs if isinstance(job.inputs, dict) else {_parent(job): job.inputs}
         for parent, payload in inputs.items():
             codec = self._codec_of(parent)

@@ -14,9 +14,7 @@ def check_queues(draft: Draft, graph: nx.DiGraph, findings: Findings) -> None:
     fed = {child for source in draft.sources for child in source.keys.children}
     for task in draft.by_name.values():
         if task.is_queued and (task.name in draft.entries or task.name in fed):
-            message = f"task '{task.name}' takes inputs from outside, which wait in the ingress, a queue already"
-            cure = "put a task before it" if task.keys.gather is not None else "leave edge out"
-            findings.fault((*task.at, task.queue_key), f"{message}; {cure}")
+            findings.fault((*task.at, task.queue_key), _outside(task))
         elif task.is_queued and _is_join(draft, graph, task) and task.keys.gather is None:
             message = f"parts meet in task '{task.name}' by the input that they come from, which a queue before it ends"
             findings.fault((*task.at, "edge"), f"{message}; put the queue {_elsewhere(draft, graph, task.name)}")
@@ -24,6 +22,14 @@ def check_queues(draft: Draft, graph: nx.DiGraph, findings: Findings) -> None:
     for join in draft.by_name.values():
         if _is_join(draft, graph, join) and not join.is_queued:
             _check_join(draft, graph, join, queues, findings)
+
+
+def _outside(task: Declared) -> str:
+    if task.keys.gather is None:
+        message = f"task '{task.name}' takes inputs from outside, which wait in the ingress, a queue already"
+        return f"{message}; leave edge out"
+    message = f"task '{task.name}' gathers from a queue that tasks before it fill, and inputs come straight to it"
+    return f"{message}; put a task before it that gives them on: def process(item, ctx): return item"
 
 
 def _check_join(

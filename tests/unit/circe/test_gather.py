@@ -228,7 +228,8 @@ def test_an_item_that_is_an_object_is_asked_for_although_there_is_one_group_for_
     (asked,) = kit.head.to_sort(10)
     call = Call(_nothing, Context(app="a", task="g", node="n"), CODECS["bytes"], CODECS["bytes"], gathers=True)
     assert call.size_fault(member(asked, "g-1")) == (
-        "an item has 1073741824 bytes, and a group, of which it would be, is one message"
+        "an item has 1073741824 bytes, and a group, of which it would be, is one message; "
+        "have a task before the gather give less of it on"
     )
     kit.head.dead(1)
     kit.turns()

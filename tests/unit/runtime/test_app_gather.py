@@ -92,7 +92,8 @@ def test_a_gather_of_several_parents_takes_each(tmp_path: Path) -> None:
 def test_a_gather_is_no_entry_task(tmp_path: Path) -> None:
     faults = found(tmp_path, tasks(task("a", more=", gather: {}")), a=PROCESS)
     assert [message for _, message in faults] == [
-        "task 'a' takes inputs from outside, which wait in the ingress, a queue already; put a task before it"
+        "task 'a' gathers from a queue that tasks before it fill, and inputs come straight to it; put a task before it "
+        "that gives them on: def process(item, ctx): return item"
     ]
 
 
