@@ -183,7 +183,7 @@ def explain(
 ) -> None:
     """Why each task is where it is: what the mapping in force would be worth with that one task elsewhere.
 
-    By the application's objective: the period (items come so far apart), or with makespan when the task finishes.
+    By the application's objective: the period (items come so far apart) or the makespan (what one item alone takes).
     """
     from deploy import mapping as view
 
@@ -202,18 +202,17 @@ def explain(
 def _print_explanation(found: dict[str, Any]) -> None:
     from runtime.units import seconds
 
-    by_makespan = found["objective"] == "makespan"
-    shown = "finish_s" if by_makespan else "period_s"
+    objective = found["objective"]
     nodes = list(dict.fromkeys(node for task in found["tasks"].values() for node in task["candidates"]))
     nodes.sort(key=lambda node: (node != "home", node))
     title = (
         f"{found['app']}, epoch {found['epoch']}, by {found['algorithm']}: period {seconds(found['period_s'])}, "
         f"makespan {seconds(found['makespan_s'])}\n"
-        + ("when the task finishes, there" if by_makespan else "the period with the task there, and only it moved")
+        f"the {objective} with the task there, and only it moved"
     )
     rows = []
     for task, reason in found["tasks"].items():
-        cells = [_cell(reason["candidates"].get(node, {}), shown, node == reason["node"]) for node in nodes]
+        cells = [_cell(reason["candidates"].get(node, {}), f"{objective}_s", node == reason["node"]) for node in nodes]
         second, costs_s = reason["second_best"], reason["second_best_costs_s"]
         sign = "+" if costs_s is not None and costs_s >= 0 else "-"
         best = "-" if second is None else f"{second} {sign}{seconds(abs(costs_s))}"

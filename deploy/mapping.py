@@ -17,7 +17,8 @@ from typing import Any
 from deploy.svg import Bar, Drawing
 from mapper import costs, what_if
 from mapper.explain import Candidate, Explanation, Reason, explain
-from mapper.problem import Problem, ProblemError
+from mapper.period import period
+from mapper.problem import Problem
 from mapper.records import WANTED, Records
 from mapper.result import MappingResult, Objective, as_objective
 from mapper.schedule import Schedule, evaluate
@@ -116,11 +117,12 @@ def in_force(problem: Problem, mapping: TaskMapping) -> dict[str, Any]:
     """The mapping in force, and what it would do under this problem; why not, where it is impossible."""
     found: dict[str, Any] = {"algorithm": mapping.algorithm, "mapping": dict(mapping.assignment)}
     try:
-        explained = explain(problem, indices(problem, mapping.assignment), "period")
-    except (JupiterError, ProblemError) as error:
+        placed = indices(problem, mapping.assignment)
+        schedule, steady = evaluate(problem, placed), period(problem, placed)
+    except JupiterError as error:
         return {**found, "impossible": str(error).partition("\n")[0]}
-    numbers = {"makespan_s": explained.schedule.makespan_s, "period_s": explained.period.period_s}
-    return {**found, **numbers, "bottleneck": explained.period.bottleneck}
+    numbers = {"makespan_s": schedule.makespan_s, "period_s": steady.period_s}
+    return {**found, **numbers, "bottleneck": steady.bottleneck}
 
 
 def without_home(result: MappingResult) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mapper.period import Period, period
+from mapper.period import Period, moved_s, period
 from mapper.problem import Problem, ProblemError
 from mapper.result import Objective
-from mapper.schedule import Schedule, evaluate
+from mapper.schedule import Schedule, Walk, check_assignment, evaluate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,18 @@ class Explanation:
 def explain(problem: Problem, assignment: Sequence[int], objective: Objective) -> Explanation:
     """Raises ProblemError when the mapping is impossible."""
     schedule, now = evaluate(problem, assignment), period(problem, assignment)
-    reasons = [_reason(problem, tuple(assignment), task, objective) for task in range(len(problem.tasks))]
+    candidates = _candidates(problem, schedule)
+    reasons = [
+        Reason(
+            task=problem.tasks[task],
+            node=problem.nodes[assignment[task]],
+            candidates=tuple(
+                sorted(candidates[task], key=lambda each: (bool(each.why_not), each.objective_s(objective)))
+            ),
+            objective=objective,
+        )
+        for task in range(len(problem.tasks))
+    ]
     return Explanation(
         schedule=schedule,
         period=now,
@@ -78,31 +89,50 @@ def explain(problem: Problem, assignment: Sequence[int], objective: Objective) -
     )
 
 
-def _reason(problem: Problem, assignment: tuple[int, ...], task: int, objective: Objective) -> Reason:
-    found = [_candidate(problem, assignment, task, node) for node in range(len(problem.nodes))]
-    found.sort(key=lambda each: (bool(each.why_not), each.objective_s(objective)))
-    return Reason(
-        task=problem.tasks[task],
-        node=problem.nodes[assignment[task]],
-        candidates=tuple(found),
-        objective=objective,
-    )
+def _candidates(problem: Problem, schedule: Schedule) -> dict[int, list[Candidate]]:
+    """By task, in the order of nodes. What comes before the task does not depend on where it is."""
+    found: dict[int, list[Candidate]] = {}
+    walk = Walk(problem, schedule.assignment)
+    for place, task in enumerate(schedule.order):
+        possible = _possible(problem, schedule.assignment, task)
+        periods_s, loads_s = moved_s(problem, schedule.assignment, task, possible)
+        rest = schedule.order[place:]
+        found[task] = []
+        for node, name in enumerate(problem.nodes):
+            if node not in possible:
+                found[task].append(Candidate(node=name, why_not=_why_not(problem, schedule.assignment, task, node)))
+                continue
+            there = walk.elsewhere(task, node)
+            there.place(rest)
+            found[task].append(
+                Candidate(
+                    node=name,
+                    period_s=periods_s[possible.index(node)],
+                    makespan_s=max(there.finish_s),
+                    finish_s=there.finish_s[task],
+                    load_s=loads_s[possible.index(node)],
+                )
+            )
+        walk.place((task,))
+    return found
 
 
-def _candidate(problem: Problem, assignment: tuple[int, ...], task: int, node: int) -> Candidate:
-    moved = (*assignment[:task], node, *assignment[task + 1 :])
-    name = problem.nodes[node]
+def _possible(problem: Problem, assignment: Sequence[int], task: int) -> list[int]:
+    """Nodes that can run the task and have the links it needs, all others where they are."""
+    can = problem.allowed[task].copy()
+    for index in problem.incoming[task]:
+        can &= problem.linked[assignment[problem.edges[index].source]]
+    for index in problem.outgoing[task]:
+        can &= problem.linked[:, assignment[problem.edges[index].target]]
+    return [int(node) for node in can.nonzero()[0]]
+
+
+def _why_not(problem: Problem, assignment: Sequence[int], task: int, node: int) -> str:
     try:
-        schedule, found = evaluate(problem, moved), period(problem, moved)
+        check_assignment(problem, (*assignment[:task], node, *assignment[task + 1 :]))
     except ProblemError as error:
-        return Candidate(node=name, why_not=error.messages[0].partition(": ")[2])
-    return Candidate(
-        node=name,
-        period_s=found.period_s,
-        makespan_s=schedule.makespan_s,
-        finish_s=schedule.finish_s[task],
-        load_s=float(found.node_s[node]),
-    )
+        return error.messages[0].partition(": ")[2]
+    raise AssertionError(f"{problem.tasks[task]} can be on {problem.nodes[node]}: a node is allowed that supports it")
 
 
 def _parts(problem: Problem, assignment: Sequence[int], bottleneck: str) -> tuple[tuple[str, float], ...]:

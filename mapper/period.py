@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mapper.problem import FloatArray, Problem
+from mapper.problem import FloatArray, IndexArray, Problem
 from mapper.schedule import check_assignment
 
 
@@ -59,3 +59,31 @@ def link_loads_s(problem: Problem, assignment: Sequence[int]) -> FloatArray:
     seconds = problem.edge_bytes * rates * problem.inverse_bandwidth_s_per_byte[sources, targets]
     link_s = np.bincount(sources * count + targets, weights=seconds, minlength=count * count)
     return np.asarray(link_s, dtype=np.float64).reshape(count, count)
+
+
+def moved_s(
+    problem: Problem, assignment: Sequence[int], task: int, to: Sequence[int]
+) -> tuple[list[float], list[float]]:
+    """The period, and the node's own seconds per root input, with one task moved to each of these nodes in turn.
+
+    Summed as in `period`, all at once: every number has the same bits.
+    """
+    count, rows = len(problem.nodes), np.arange(len(to))
+    nodes = np.tile(np.asarray(assignment), (len(to), 1))
+    nodes[:, task] = to
+    work_s = problem.exec_s[np.arange(nodes.shape[1]), nodes] * problem.rates
+    node_s = _sums(nodes, work_s, count) / problem.cores
+    sources, targets = nodes[:, problem.edge_sources], nodes[:, problem.edge_targets]
+    rates = np.array([problem.edge_rate(edge) for edge in problem.edges])
+    seconds = problem.edge_bytes * rates * problem.inverse_bandwidth_s_per_byte[sources, targets]
+    link_s = _sums(sources * count + targets, seconds, count * count)
+    periods_s = np.maximum.reduce([node_s.max(axis=1), (work_s / problem.replicas).max(axis=1), link_s.max(axis=1)])
+    return periods_s.tolist(), node_s[rows, list(to)].tolist()
+
+
+def _sums(bins: IndexArray, weights: FloatArray, count: int) -> FloatArray:
+    """[row, bin] sums of each row's weights."""
+    rows = len(bins)
+    places = (bins + np.arange(rows)[:, None] * count).ravel()
+    sums: FloatArray = np.bincount(places, weights=weights.ravel(), minlength=rows * count).astype(np.float64)
+    return sums.reshape(rows, count)

@@ -7,7 +7,8 @@ item through the graph, so rates and replicas count in the period only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,21 +46,72 @@ def evaluate(problem: Problem, assignment: Sequence[int], order: Sequence[int] |
     check_assignment(problem, assignment)
     order = tuple(order) if order is not None else priority_order(problem)
     _check_order(problem, order)
-    nodes = timelines(problem)
-    start_s, finish_s = [0.0] * len(order), [0.0] * len(order)
-    for task in order:
-        node = assignment[task]
-        duration_s = float(problem.compute_s[task, node])
-        ready_s = problem.release_s
-        for index in problem.incoming[task]:
+    walk = Walk(problem, assignment)
+    walk.place(order)
+    return Schedule(
+        assignment=tuple(assignment), start_s=tuple(walk.start_s), finish_s=tuple(walk.finish_s), order=order
+    )
+
+
+class Walk:
+    """A schedule in the making, of a mapping that is possible."""
+
+    __slots__ = (
+        "_assignment",
+        "_duration_s",
+        "_problem",
+        "_sources",
+        "_timelines",
+        "_transfer_s",
+        "finish_s",
+        "start_s",
+    )
+
+    def __init__(self, problem: Problem, assignment: Sequence[int]) -> None:
+        nodes = np.asarray(assignment)
+        self._problem = problem
+        self._assignment = list(assignment)
+        self._timelines = timelines(problem)
+        self._sources = problem.edge_sources.tolist()
+        sources, targets = nodes[problem.edge_sources], nodes[problem.edge_targets]
+        # In the order of additions of `Problem.transfer_s`, so that everybody gets the same bits.
+        transfers = problem.edge_bytes * problem.inverse_bandwidth_s_per_byte[sources, targets]
+        self._transfer_s = (transfers + problem.latency_s[sources, targets]).tolist()
+        self._duration_s = problem.compute_s[np.arange(len(nodes)), nodes].tolist()
+        self.start_s, self.finish_s = [0.0] * len(nodes), [0.0] * len(nodes)
+
+    def place(self, tasks: Iterable[int]) -> None:
+        """The next ones, parents first."""
+        incoming, release_s = self._problem.incoming, self._problem.release_s
+        sources, transfer_s, durations_s = self._sources, self._transfer_s, self._duration_s
+        begin_s, finish_s, nodes, timelines = self.start_s, self.finish_s, self._assignment, self._timelines
+        for task in tasks:
+            ready_s = release_s
+            for index in incoming[task]:
+                arrival_s = transfer_s[index] + finish_s[sources[index]]
+                if arrival_s > ready_s:
+                    ready_s = arrival_s
+            duration_s = durations_s[task]
+            begin_s[task] = start_s = timelines[nodes[task]].take(ready_s, duration_s)
+            finish_s[task] = start_s + duration_s
+
+    def elsewhere(self, task: int, node: int) -> Walk:
+        """The same so far, with a task that is not placed yet on another node."""
+        problem, other = self._problem, copy(self)
+        other._assignment = [*self._assignment[:task], node, *self._assignment[task + 1 :]]
+        other._duration_s = [
+            *self._duration_s[:task],
+            float(problem.compute_s[task, node]),
+            *self._duration_s[task + 1 :],
+        ]
+        other._transfer_s = self._transfer_s.copy()
+        for index in (*problem.incoming[task], *problem.outgoing[task]):
             edge = problem.edges[index]
-            sent_s = finish_s[edge.source]
-            arrival_s = problem.transfer_s(edge.size_bytes, assignment[edge.source], node) + sent_s
-            ready_s = max(ready_s, arrival_s)
-        start_s[task], slot = nodes[node].earliest(ready_s, duration_s)
-        finish_s[task] = start_s[task] + duration_s
-        nodes[node].add(slot, start_s[task], finish_s[task])
-    return Schedule(assignment=tuple(assignment), start_s=tuple(start_s), finish_s=tuple(finish_s), order=order)
+            source, target = other._assignment[edge.source], other._assignment[edge.target]
+            other._transfer_s[index] = problem.transfer_s(edge.size_bytes, source, target)
+        other.start_s, other.finish_s = self.start_s.copy(), self.finish_s.copy()
+        other._timelines = [timeline.copy() for timeline in self._timelines]
+        return other
 
 
 def check_assignment(problem: Problem, assignment: Sequence[int]) -> None:

@@ -44,6 +44,25 @@ class Timeline:
                 best_start, best_slot, best_idle_from = start, slot, idle_from
         return best_start, best_slot
 
+    def take(self, ready_s: float, duration_s: float) -> float:
+        """`earliest`, and `add` there: the start."""
+        if len(self._starts) == 1:
+            finishes = self._finishes[0]
+            if not finishes or finishes[-1] <= ready_s:
+                self._starts[0].append(ready_s)
+                finishes.append(ready_s + duration_s)
+                return ready_s
+        start_s, slot = self.earliest(ready_s, duration_s)
+        self.add(slot, start_s, start_s + duration_s)
+        return start_s
+
+    def copy(self) -> Timeline:
+        """Another one with the same intervals, for a trial."""
+        copied = Timeline(0)
+        copied._starts = [starts.copy() for starts in self._starts]
+        copied._finishes = [finishes.copy() for finishes in self._finishes]
+        return copied
+
     def add(self, slot: int, start_s: float, finish_s: float) -> None:
         starts, finishes = self._starts[slot], self._finishes[slot]
         # An empty interval may share its start with the one that begins there; it comes first.

@@ -62,7 +62,7 @@ async def explains(say: Any, in_force: dict[str, Any]) -> None:
         assert reason["second_best"] in reason["candidates"]
     table = await say("explain", "example", "--svg", "why.svg")
     assert "SECOND BEST" in table and "bottleneck: " in table
-    finishes = await say("explain", "example", "--objective", "makespan")
-    assert "when the task finishes, there" in finishes
+    assert "the period with the task there" in table
+    assert "the makespan with the task there" in await say("explain", "example", "--objective", "makespan")
     assert "no objective 'speed'" in await say("explain", "example", "--objective", "speed", status=2)
     assert "no application 'nobody'" in await say("explain", "nobody", status=2)

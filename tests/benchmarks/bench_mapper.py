@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from mapper import warm
+from mapper.explain import explain
 from mapper.problem import Problem
 from mapper.registry import MAPPERS, solve
 from mapper.result import Asked
@@ -32,6 +33,7 @@ BOUNDS_MS = {
 }
 """Tasks and nodes to what HEFT and the throughput mapper may take."""
 WARM_BOUND_MS = 5.0
+EXPLAIN_BOUND_MS = 300.0
 SIZES = ((10, 3), (50, 10), (100, 10), (500, 20), (1000, 50))
 SLOW_S = 5.0
 """A mapper that took longer is not tried on the next size."""
@@ -83,6 +85,15 @@ def again() -> bool:
     return took_ms <= WARM_BOUND_MS
 
 
+def explained() -> bool:
+    """What every task would be worth on every other node."""
+    problem = Problem.from_form(layered(200, 10, seed=1))
+    assignment = solve(problem, "throughput").schedule.assignment
+    took_ms = best_ms(lambda: explain(problem, assignment, "makespan"))
+    print(f"explained, 200 x 10: {took_ms:.0f} ms (≤ {EXPLAIN_BOUND_MS:g})")
+    return took_ms <= EXPLAIN_BOUND_MS
+
+
 def every(names: list[str]) -> None:
     columns = " | ".join(f"{tasks} x {nodes}" for tasks, nodes in SIZES)
     print(f"\n| | {columns} |\n|---{'|---' * len(SIZES)}|")
@@ -110,6 +121,7 @@ def _cells(name: str, problems: list[Problem]) -> list[str]:
 def main(names: list[str]) -> int:
     kept = bounds()
     kept &= again()
+    kept &= explained()
     every(names or [name for name in MAPPERS if name != "optimal"])
     return 0 if kept else 1
 

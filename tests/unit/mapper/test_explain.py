@@ -2,33 +2,58 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from mapper.explain import explain
 from mapper.heft import schedule as heft
 from mapper.period import period
+from mapper.problem import Problem, ProblemError
 from mapper.registry import solve
 from mapper.result import OBJECTIVES, Objective
 from mapper.schedule import evaluate
-from tests.unit.mapper import problems
+from tests.unit.mapper import problems, strategies
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_every_candidate_is_the_mapping_with_that_task_moved(objective: Objective) -> None:
-    problem = problems.topcuoglu2002()
-    assignment = heft(problem).assignment
+def stated(form: dict[str, Any]) -> Problem:
+    try:
+        return Problem.from_form(form)
+    except ProblemError:
+        assume(False)
+        raise
+
+
+@given(
+    st.one_of(strategies.forms().map(stated), st.just(problems.topcuoglu2002())),
+    st.sampled_from(OBJECTIVES),
+)
+@settings(deadline=None)
+def test_every_candidate_is_the_mapping_with_that_task_moved(problem: Problem, objective: Objective) -> None:
+    try:
+        assignment = heft(problem).assignment
+    except ProblemError:
+        assume(False)
     found = explain(problem, assignment, objective)
     for task, reason in enumerate(found.reasons):
         assert reason.node == problem.nodes[assignment[task]]
-        costs = [each.objective_s(objective) for each in reason.candidates]
+        assert {each.node for each in reason.candidates} == set(problem.nodes)
+        costs = [each.objective_s(objective) for each in reason.candidates if not each.why_not]
         assert costs == sorted(costs)
         for candidate in reason.candidates:
             moved = list(assignment)
             moved[task] = problem.nodes.index(candidate.node)
-            schedule = evaluate(problem, moved)
+            if candidate.why_not:
+                with pytest.raises(ProblemError):
+                    evaluate(problem, moved)
+                continue
+            schedule, steady = evaluate(problem, moved), period(problem, moved)
             assert candidate.makespan_s == schedule.makespan_s
             assert candidate.finish_s == schedule.finish_s[task]
-            assert candidate.period_s == period(problem, moved).period_s
+            assert candidate.period_s == steady.period_s
+            assert candidate.load_s == steady.node_s[moved[task]]
 
 
 def test_of_the_best_mapping_no_task_would_gain_elsewhere() -> None:
