@@ -21,7 +21,7 @@ from circe.origins import ask
 from circe.replay import origin_of
 from runtime import subjects
 from runtime.bus import Bus
-from runtime.bus_errors import BusFault, StreamFull, WrongLastSequence
+from runtime.bus_errors import BusFault, NotPermitted, StreamFull, WrongLastSequence
 from runtime.message import Outgoing, PubAck
 from runtime.network import HOME
 from runtime.reference import Reference
@@ -176,6 +176,8 @@ class Egress:
             if isinstance(error, StreamFull):
                 self._wait(result)
                 return
+            if isinstance(error, NotPermitted):  # until somebody gives us the right, or another key
+                logger.warning("the result of %s is not stored: %s", result.item_id, error)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_RETRY_S)
             if result.job.is_over:

@@ -231,10 +231,10 @@ class Core:
         self._fail_all(lambda: ConnectionLost("the connection ended before the answer came"))
 
     def not_permitted(self, subject: str) -> bool:
-        """The server has refused what we published; whether somebody waits for an answer to it, and is told."""
+        """The server has refused what we published there; whether somebody waits for an answer, and is told."""
         asked = [token for token, each in self._asked.items() if each == subject]
         for token in asked:
-            fail(self._requests[token], NotPermitted(f"the key we connect with may not publish to {subject}"))
+            fail(self._requests[token], denial(subject))
         return bool(asked)
 
     def call_safely(self, callback: Callable[..., None], *arguments: object) -> None:
@@ -297,6 +297,11 @@ class Core:
         request = self._requests.get(subject[self._inbox_bytes :])
         if request is not None and not request.done():
             request.set_result(Message(text(subject), payload, block, text(reply)))
+
+
+def denial(subject: str) -> NotPermitted:
+    """The server refuses what we publish there."""
+    return NotPermitted(f"the key we connect with may not publish to {subject}")
 
 
 def fail(future: asyncio.Future[Any], error: BusFault) -> None:

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from runtime.bus_core import Core, Link, fail
+from runtime.bus_core import Core, Link, denial, fail
 from runtime.bus_errors import (
     BusClosed,
     BusFault,
@@ -29,12 +29,16 @@ BACK_OFF_FIRST_S = 0.02
 BACK_OFF_MOST_S = 1.0
 
 
+_Store = tuple[asyncio.Future[PubAck], str]
+"""Who waits for the acknowledgement, and the subject."""
+
+
 class Stores(Core):
     """Messages into streams."""
 
     def __init__(self, link: Link, inbox_prefix: str) -> None:
         super().__init__(link, inbox_prefix)
-        self._stores: PendingAnswers[asyncio.Future[PubAck]] = PendingAnswers()
+        self._stores: PendingAnswers[_Store] = PendingAnswers()
         self._timer: asyncio.TimerHandle | None = None
 
     def store(
@@ -90,7 +94,7 @@ class Stores(Core):
         block = encode_headers(headers) if headers else b""
         data = self._encode(subject, payload, block, self._inbox + token)
         future: asyncio.Future[PubAck] = self._loop.create_future()
-        self._stores.add(token.encode(), future, self._loop.time() + deadline_s)
+        self._stores.add(token.encode(), (future, subject), self._loop.time() + deadline_s)
         return future, data
 
     def _write_stores(self, data: bytes, futures: Iterable[asyncio.Future[PubAck]]) -> None:
@@ -104,24 +108,30 @@ class Stores(Core):
             self._timer = self._loop.call_later(TICK_S, self._tick)
 
     def _tick(self) -> None:
-        for future in self._stores.expired(self._loop.time()):
+        for future, _ in self._stores.expired(self._loop.time()):
             fail(future, StoreTimeout("no acknowledgement in time: the message may or may not be stored"))
         self._timer = self._loop.call_later(TICK_S, self._tick) if len(self._stores) else None
 
     def _fail_all(self, error: Callable[[], BusFault]) -> None:
-        for store in self._stores.take_all():
-            fail(store, error())
+        for future, _ in self._stores.take_all():
+            fail(future, error())
         super()._fail_all(error)
 
+    def not_permitted(self, subject: str) -> bool:
+        denied = [future for future, name in self._stores.entries() if name == subject]
+        for future in denied:
+            fail(future, denial(subject))
+        return super().not_permitted(subject) or bool(denied)
+
     def _owed(self) -> Sequence[asyncio.Future[Any]]:
-        return self._stores.entries()
+        return [future for future, _ in self._stores.entries()]
 
     def _on_answer(self, subject: bytes, reply: bytes, block: bytes, payload: bytes) -> None:
         store = self._stores.take(subject[self._inbox_bytes :])
         if store is None:
             super()._on_answer(subject, reply, block, payload)
-        elif not store.done():
-            _resolve(store, block, payload)
+        elif not store[0].done():
+            _resolve(store[0], block, payload)
 
 
 def _resolve(future: asyncio.Future[PubAck], block: bytes, payload: bytes) -> None:

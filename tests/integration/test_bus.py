@@ -14,6 +14,7 @@ from runtime.bus_errors import (
     BusClosed,
     ConnectionLost,
     NoResponders,
+    NotPermitted,
     PayloadSizeError,
     RequestTimeout,
     StoreRefused,
@@ -282,6 +283,21 @@ async def test_a_line_that_takes_its_time_is_not_given_up(monkeypatch: pytest.Mo
                 await asyncio.wait_for(looks.wait(), DEADLINE_S)
                 assert await bus.flush(DEADLINE_S)
                 assert bus.connections == 1
+
+
+async def test_what_may_not_be_stored_fails_at_once_and_nothing_else_does() -> None:
+    users = (
+        "authorization { users: [{user: u, password: p, permissions: {publish: {deny: [denied]}}}] }\nno_auth_user: u"
+    )
+    async with EmbeddedServer(extra_config=users) as server, connect(server.url, name="test") as bus:
+        await bus.ensure_stream(StreamSpec(name="s", subjects=("denied", "allowed")))
+        denied, allowed = bus.store_many([Outgoing("denied", b""), Outgoing("allowed", b"")], deadline_s=1e6)
+        async with asyncio.timeout(DEADLINE_S):
+            with pytest.raises(NotPermitted, match="may not publish to denied"):
+                await denied
+            await allowed
+            with pytest.raises(NotPermitted):
+                await bus.store_until("denied", b"", deadline_s=1e6)
 
 
 async def test_while_disconnected_writes_wait_up_to_the_bound(own_server: EmbeddedServer) -> None:
