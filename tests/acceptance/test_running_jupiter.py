@@ -125,18 +125,30 @@ async def tails(day: Day) -> None:
 
 
 async def runs_new_code_soon(day: Day, first_s: float) -> None:
+    """A busy moment of the machine makes one change slow, not all."""
+    changes_s = []
+    for longest in ("the very longest is", "by far the longest is", "nothing is as long as"):
+        changes_s.append(await runs_new_code(day, longest))
+        if changes_s[-1] < 2 * first_s:
+            return
+    raise AssertionError(f"somebody waits for a lease: {changes_s}, and {first_s} at first")
+
+
+async def runs_new_code(day: Day, longest: str) -> float:
+    """How long the submission took."""
     app = day.place.folder / "example"
     script = app / "summary.py"
-    script.write_text(script.read_text().replace("the longest is", "the very longest is"))
+    script.write_text((EXAMPLE / "summary.py").read_text().replace("the longest is", longest))
     before = time.monotonic()
     digest = (await day.json("submit", app))["digest"]
-    assert time.monotonic() - before < 2 * first_s, "nobody waits for a lease"
+    took_s = time.monotonic() - before
     assert (await day.json("apps"))[0]["digest"] == digest
     async with day.place.started("tail", "example", "-n", "1") as tail:
         await tail.says("Ctrl-C")
         await day("send", "example", given="some words\n")
-        assert "the very longest is" in json.loads(await tail.line())["value"]["text"]
+        assert longest in json.loads(await tail.line())["value"]["text"]
         assert await tail.ended() == 0
+    return took_s
 
 
 async def remaps(day: Day) -> None:

@@ -7,6 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from runtime.server import EmbeddedServer
+from tests.waiting import DEADLINE_S
 
 
 def peak_bytes(pid: int) -> int:
@@ -19,5 +20,5 @@ def peak_bytes(pid: int) -> int:
 
 def slow_consumers(server: EmbeddedServer) -> int:
     """Clients that the server has disconnected because they did not read."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.monitor_port}/varz", timeout=5.0) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.monitor_port}/varz", timeout=DEADLINE_S) as answer:
         return int(json.load(answer)["slow_consumers"])

@@ -257,6 +257,8 @@ async def test_a_line_that_takes_its_time_is_not_given_up(monkeypatch: pytest.Mo
         seen = 0
 
         def is_lost(self, backlog_bytes: int) -> bool:
+            if looks.is_set():
+                return False  # how long the server takes for the rest is the machine's affair
             Looking.seen += 1
             if Looking.seen == SILENT_PINGS + 2:
                 looks.set()
@@ -350,7 +352,7 @@ async def test_every_future_resolves_when_the_server_stays_dead(own_server: Embe
         await asyncio.sleep(0.01)
         await own_server.kill()
         futures += [bus.store("s", b"x", deadline_s=0.5) for _ in range(100)]
-        done, pending = await asyncio.wait(futures, timeout=5)
+        done, pending = await asyncio.wait(futures, timeout=DEADLINE_S)
         assert not pending
         assert {type(future.exception()) for future in done} <= {type(None), ConnectionLost, StoreTimeout}
         assert futures[-1].exception() is not None
