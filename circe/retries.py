@@ -15,6 +15,7 @@ from runtime.slot import slot_id
 
 FIRST_RETRY_S = 0.1
 LONGEST_RETRY_S = 30.0
+MOST_DOUBLINGS = 30
 
 
 class Retry(NamedTuple):
@@ -60,7 +61,8 @@ class Retries:
         if attempts > self._retries:
             del self._tries[id(job)]
             return GiveUp(attempts)
-        return Retry(attempts, min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (tries - 1)))
+        # Who may try a thousand times must not reach a power that is no number any more.
+        return Retry(attempts, min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(tries - 1, MOST_DOUBLINGS)))
 
     def forget(self, job: Job) -> int:
         """It is done with, one way or the other; how often it had failed before."""

@@ -22,6 +22,7 @@ from mapper.problem import Problem
 from mapper.records import WANTED, Records
 from mapper.result import MappingResult, Objective, as_objective
 from mapper.schedule import Schedule, evaluate
+from mapper.topology import SINK, SOURCE
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.errors import JupiterError, UsageError
@@ -154,11 +155,11 @@ def explanation(about: Known, objective: str | None = None) -> dict[str, Any]:
 
 
 def _plain(what: str) -> str:
-    return what.replace(costs.SOURCE, "home").replace(costs.SINK, "home")
+    return what.replace(SOURCE, "home").replace(SINK, "home")
 
 
 def _of_the_app(found: Explanation) -> list[Reason]:
-    return [each for each in found.reasons if each.task not in (costs.SOURCE, costs.SINK)]
+    return [each for each in found.reasons if each.task not in (SOURCE, SINK)]
 
 
 def _reason(reason: Reason) -> dict[str, Any]:
@@ -190,7 +191,7 @@ def drawing(problem: Problem, schedule: Schedule, title: str, *, hides_home: boo
     shown = [
         name
         for name in (problem.tasks[task] for task in problem.topological)
-        if not (hides_home and name in (costs.SOURCE, costs.SINK))
+        if not (hides_home and name in (SOURCE, SINK))
     ]
     bars = [
         Bar(task=name, node=problem.nodes[node], start_s=start_s, finish_s=finish_s)

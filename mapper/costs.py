@@ -19,6 +19,7 @@ from mapper import estimates, waking
 from mapper.estimates import Cost, LinkCost
 from mapper.problem import Edge, FloatArray, NodeLoad, Problem
 from mapper.table import ProfileTable
+from mapper.topology import SINK, SOURCE
 from mapper.usage import left_cores
 from mapper.waking import Waking
 from runtime import handling
@@ -27,8 +28,6 @@ from runtime.errors import UsageError
 from runtime.network import HOME
 from runtime.profiles import NodeProfile
 
-SOURCE, SINK = "(ingress)", "(egress)"
-"""Names that no task can have."""
 NOTHING_USED: Mapping[str, float] = MappingProxyType({})
 REASONS = 3
 """How many nodes an error speaks of."""

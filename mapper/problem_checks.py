@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mapper.topology import find_cycle
+from mapper.topology import SINK, SOURCE, find_cycle
 
 if TYPE_CHECKING:
     from mapper.problem import Problem
@@ -29,6 +29,7 @@ def messages(problem: Problem) -> list[str]:
     faults = [
         *_exec(problem),
         *_edges(problem),
+        *_ends(problem),
         *_links(problem),
         *_pins(problem),
         *_capacities(problem),
@@ -98,6 +99,16 @@ def _edges(problem: Problem) -> Iterator[str]:
     if cycle:
         path = " -> ".join(problem.tasks[task] for task in (*cycle, cycle[0]))
         yield f"edges: {path} is a cycle; tasks must form a directed acyclic graph"
+
+
+def _ends(problem: Problem) -> Iterator[str]:
+    if SOURCE not in problem.tasks and SINK not in problem.tasks:
+        return
+    for index, edge in enumerate(problem.edges):
+        if problem.tasks[edge.target] == SOURCE:
+            yield f"edges[{index}]: {SOURCE} is where inputs come from and nothing leads; give the task another name"
+        if problem.tasks[edge.source] == SINK:
+            yield f"edges[{index}]: {SINK} is where results go and nothing comes from; give the task another name"
 
 
 def _links(problem: Problem) -> Iterator[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
+SOURCE, SINK = "(ingress)", "(egress)"
+"""Where inputs come from and results go, in the problem of an application: names that no task of it can have."""
+
 
 def topological_order(task_count: int, edges: Sequence[tuple[int, int]]) -> tuple[int, ...]:
     """Parents first, the first declared among the ready ones; tasks on or below a cycle are left out."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mapper.costs import SINK, SOURCE
 from mapper.guard import DeadEnd, Guard, guarded
 from mapper.problem import Problem
 from mapper.result import Asked, Plan
 from mapper.schedule import evaluate
+from mapper.topology import SINK, SOURCE
 from runtime import wave
 from runtime.mapper_options import WaveWeights
 from runtime.wave import Offer

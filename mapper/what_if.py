@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mapper.costs import SINK, SOURCE
+from mapper.topology import SINK, SOURCE
 from runtime.errors import UsageError
 
 Form = dict[str, Any]

@@ -7,7 +7,7 @@ the others. Keys we do not know are the application's own; those that look like 
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
@@ -39,14 +39,18 @@ def _mapper(value: object) -> str:
     return value
 
 
+def _is_count(value: object) -> TypeGuard[int]:
+    return type(value) is int and 1 <= value < MAX_WHOLE
+
+
 def _join(value: object) -> str | int:
-    if value in ("all", "any", "each") or (type(value) is int and value >= 1):
+    if value in ("all", "any", "each") or _is_count(value):
         return value
     raise ValueError(f"must be all, any, each, or a number of parents, not {shown(value)}")
 
 
 def _input(value: object) -> str | int:
-    if value in ("lines", "whole") or (type(value) is int and value >= 1):
+    if value in ("lines", "whole") or _is_count(value):
         return value
     raise ValueError(f"must be lines, whole, or a number of lines, not {shown(value)}")
 

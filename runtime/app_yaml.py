@@ -16,6 +16,7 @@ from runtime.errors import AppError, Fault
 
 Keys = tuple[str | int, ...]
 """A way into the document: keys of mappings, indexes of lists."""
+MOST_DIGITS = 250
 _STR = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -28,6 +29,19 @@ class _Loader(yaml.SafeLoader):
         if kind is yaml.ScalarNode and ":" in value and tag.endswith((":int", ":float")):
             return _STR
         return tag
+
+    def number(self, node: yaml.ScalarNode) -> int:
+        """A whole number that can be printed, and be made a float."""
+        message = f"a whole number has at most {MOST_DIGITS} digits; write a smaller one"
+        try:
+            if len(node.value) <= MOST_DIGITS:
+                return int(self.construct_yaml_int(node))
+        except ValueError as error:
+            message = str(error)
+        raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,12 @@ def test_it_is_given_up_after_its_retries_whatever_failed(retries: int, charged:
     assert all(pause_s <= LONGEST_RETRY_S for pause_s in pauses_s)
 
 
+def test_the_pauses_of_an_item_that_is_tried_for_ever_stay_numbers() -> None:
+    made, one = Retries(10**15), job()
+    answers = [made.failed(one) for _ in range(3000)]
+    assert answers[-1] == Retry(3000, LONGEST_RETRY_S)
+
+
 def test_each_item_has_its_own_tries() -> None:
     made, one, other = Retries(1), job(1), job(2)
     assert isinstance(made.failed(one), Retry)

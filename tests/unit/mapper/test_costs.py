@@ -7,6 +7,7 @@ import pytest
 from mapper import costs, estimates
 from mapper.problem import Problem
 from mapper.registry import solve
+from mapper.topology import SINK, SOURCE
 from runtime import handling
 from runtime.errors import UsageError
 from runtime.profiles import LinkRow
@@ -21,14 +22,14 @@ def test_home_is_a_pinned_source_and_sink() -> None:
     seconds = {(task, node): 1.0 for task in "ab" for node in SPEEDS}
     stated = costs.state(app, known.table(SPEEDS, seconds), NOW_S)
     problem = stated.problem
-    assert problem.tasks == (costs.SOURCE, costs.SINK, "a", "b")
+    assert problem.tasks == (SOURCE, SINK, "a", "b")
     assert problem.nodes == ("home", "node1", "node2")
     assert problem.allowed[:2].tolist() == [[True, False, False]] * 2
     assert problem.exec_s[:2, 0].tolist() == [handling.ROUNDS_PER_INPUT / 10e6, 0.0]
     edges = [(problem.tasks[edge.source], problem.tasks[edge.target]) for edge in problem.edges]
-    assert edges == [(costs.SOURCE, "a"), ("a", "b"), ("b", costs.SINK)]
+    assert edges == [(SOURCE, "a"), ("a", "b"), ("b", SINK)]
     assert stated.uncertain == {}
-    assert costs.without_home({costs.SOURCE: 0, "a": 1}) == {"a": 1}
+    assert costs.without_home({SOURCE: 0, "a": 1}) == {"a": 1}
 
 
 def test_an_unmeasured_pair_is_derived_from_the_nodes_speed_and_marked() -> None:

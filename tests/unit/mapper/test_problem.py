@@ -220,3 +220,10 @@ def test_writing_and_reading_gives_the_same_problem(form: dict[str, Any]) -> Non
     np.testing.assert_array_equal(again.exec_s, problem.exec_s)
     np.testing.assert_array_equal(again.latency_s, problem.latency_s)
     np.testing.assert_allclose(again.inverse_bandwidth_s_per_byte, problem.inverse_bandwidth_s_per_byte, rtol=1e-15)
+
+
+@pytest.mark.parametrize(("source", "target", "name"), [("(egress)", "B", "(egress)"), ("A", "(ingress)", "(ingress)")])
+def test_what_stands_for_home_has_nothing_on_its_other_side(source: str, target: str, name: str) -> None:
+    rows = {source: {"P1": 1}, target: {"P1": 2, "P2": 3}}
+    (message,) = faults(problems.form(rows, [(source, target, 10)], nodes=("P1", "P2")))
+    assert message.startswith(f"edges[0]: {name} is where ") and message.endswith("give the task another name")

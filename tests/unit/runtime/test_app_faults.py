@@ -68,11 +68,20 @@ def test_files_that_hold_no_application(tmp_path: Path, text: str, place: str, m
     assert found[1].startswith(message)
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 5000, "-0b" + "1" * 20000])
+def test_a_number_that_nobody_could_print_has_its_line(tmp_path: Path, number: str) -> None:
+    place, message = config(tmp_path, f"application:\n  input: {number}")
+    assert place == "2:10"
+    assert message == "this is not YAML: a whole number has at most 250 digits; write a smaller one"
+
+
 @pytest.mark.parametrize(
     ("keys", "place", "message"),
     [
         ("codec: jsn", "codec", "must be one of bytes, text, json, msgpack, not 'jsn'"),
         ("input: 0", "input", "must be lines, whole, or a number of lines, not 0"),
+        (f"input: {2**53}", "input", f"must be lines, whole, or a number of lines, not {2**53}"),
+        ("input: .nan", "input", "must be lines, whole, or a number of lines, not nan"),
         ("input: true", "input", "must be lines, whole, or a number of lines, not True"),
         ("objective: fast", "objective", "must be 'period' or 'makespan', not 'fast'"),
         ("name: a.b", "name", "'a.b' cannot name an application (use 1 to 63 letters, digits,"),
