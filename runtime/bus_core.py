@@ -1,4 +1,5 @@
-"""Publish, subscribe and request over one connection; what the connection is made of is `runtime.bus`'s.
+"""Publish, subscribe and request over one connection; what the connection is made of is
+`runtime.nats_client`'s.
 
 Everything here is synchronous up to the write buffer: publishing is one append, and a handler is called straight
 from the read loop. A handler only hands over; what it raises is logged and counted and ends nothing.

@@ -274,7 +274,7 @@ async def test_a_line_that_takes_its_time_is_not_given_up(monkeypatch: pytest.Mo
                 await reader.readexactly(int(line.split()[2]) + 2)
         writer.close()
 
-    monkeypatch.setattr("runtime.bus.Keepalive", Looking)
+    monkeypatch.setattr("runtime.nats_client.Keepalive", Looking)
     with socket.socket() as plug:
         plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         plug.bind(("127.0.0.1", 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from circe.fence import CUT_OFF_S, Fence
 from circe.pulse import BEAT_S, LEASE_S
 from circe.purge import KEEP_S
-from runtime.bus import UNDER_WAY_S
+from runtime.tcp import UNDER_WAY_S
 
 
 def test_a_process_that_did_not_run_for_longer_than_its_lease_may_not_speak() -> None:

@@ -1,12 +1,14 @@
-"""The parts of nats-py that `runtime.bus` builds on are not public: an upgrade that moves them fails here by name."""
+"""What `runtime.nats_client` builds on is not public in nats-py: an upgrade that moves it fails here by name."""
 
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
 from nats.aio.client import Client
-from nats.aio.transport import TcpTransport
+
+from runtime.tcp import Tcp
 
 METHODS = (
     "_attempt_reconnect",
@@ -52,4 +54,9 @@ def test_what_we_replace_is_still_what_is_called() -> None:
     assert "create_task(self._attempt_reconnect())" in source
     assert "await self._connect_to_server(" in source
     assert "await self._process_connect_init()" in source
-    assert {"_io_reader", "_io_writer"} <= set(vars(TcpTransport()))
+
+
+def test_our_socket_has_all_that_is_called_of_a_transport() -> None:
+    source = inspect.getsource(Client).replace(inspect.getsource(Client._read_loop), "")
+    called = set(re.findall(r"self\._transport\.(\w+)\(", source))
+    assert {"connect", "connect_tls", "readline", "wait_closed"} <= called <= set(dir(Tcp))
