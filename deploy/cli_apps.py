@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deploy.options import DEFAULT_SERVER, AppName, AsJson, Folder, Server, ask, print_json, print_table
+from deploy.options import DEFAULT_SERVER, NO_APPS, AppName, AsJson, Folder, Server, ask, print_json, print_table
 
 if TYPE_CHECKING:
     from runtime.bus import Bus
@@ -87,7 +87,7 @@ def apps(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
         rows = [
             (each["app"], each["digest"][:12], len(each["tasks"]), each["mapper"], each["objective"]) for each in found
         ]
-        print_table("", ("APP", "CODE", "TASKS", "MAPPER", "OBJECTIVE"), rows)
+        print_table("", ("APP", "CODE", "TASKS", "MAPPER", "OBJECTIVE"), rows, NO_APPS)
 
 
 @group.command(rich_help_panel=PANEL)

@@ -114,7 +114,7 @@ def dead_list(name: AppName, task: OneTask = None, server: Server = DEFAULT_SERV
         return
     columns = ("NUMBER", "TASK", "INPUT", "ID", "NODE", "ATTEMPTS", "ERROR")
     keys = ("number", "task", "seq", "id", "node", "attempts", "error")
-    print_table("", columns, [tuple(each.get(key, "") for key in keys) for each in found])
+    print_table("", columns, [tuple(each.get(key, "") for key in keys) for each in found], "no dead letters")
 
 
 @dead.command("replay")

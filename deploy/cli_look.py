@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deploy.options import DEFAULT_SERVER, AppName, AsJson, Server, ask, print_json, print_table
+from deploy.options import DEFAULT_SERVER, NO_APPS, AppName, AsJson, Server, ask, print_json, print_table
 
 if TYPE_CHECKING:
     from runtime.bus import Bus
 
 group = typer.Typer()
 PANEL = "Look"
+NO_NODES = "no nodes: start `jupiter agent --node NAME` on every machine"
+NO_LINKS = "no links: none is measured yet, or there are fewer than two nodes"
+NO_TIMES = "no times: nothing of this version is measured yet"
 
 
 @group.command(rich_help_panel=PANEL)
@@ -35,7 +38,7 @@ def status(
     if as_json:
         print_json(found[0] if name else found)
         return
-    print_table("", tables.APP_COLUMNS, [tables.app_row(each) for each in found])
+    print_table("", tables.APP_COLUMNS, [tables.app_row(each) for each in found], NO_APPS)
     for each in found:
         if tables.brief(each["state"]) != each["state"]:
             typer.echo(f"{each['app']}: {each['state']}")
@@ -64,7 +67,7 @@ def nodes(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
     else:
-        print_table("", tables.NODE_COLUMNS, [tables.node_row(node) for node in found])
+        print_table("", tables.NODE_COLUMNS, [tables.node_row(node) for node in found], NO_NODES)
 
 
 @group.command(rich_help_panel=PANEL)
@@ -78,7 +81,7 @@ def links(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
         print_json(found)
     else:
         columns, rows = tables.link_matrix(found)
-        print_table("", columns, list(rows))
+        print_table("", columns, list(rows), NO_LINKS)
 
 
 @group.command(rich_help_panel=PANEL)
@@ -122,7 +125,7 @@ def profile(name: AppName, server: Server = DEFAULT_SERVER, as_json: AsJson = Fa
     if as_json:
         print_json(found)
     else:
-        print_table("", tables.PROFILE_COLUMNS, [tables.profile_row(each) for each in found])
+        print_table("", tables.PROFILE_COLUMNS, [tables.profile_row(each) for each in found], NO_TIMES)
 
 
 @group.command(rich_help_panel=PANEL)

@@ -24,6 +24,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 AppName = Annotated[str, typer.Argument(metavar="APP", help="The application's name.")]
 Folder = Annotated[Path, typer.Argument(metavar="APP", help="The application's folder.")]
 
+NO_APPS = "no applications: `jupiter submit APP` sends one"
+
 __all__ = ["DEFAULT_SERVER", "AppName", "AsJson", "Folder", "Server"]
 
 
@@ -44,8 +46,11 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """For people."""
+def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]], nothing: str = "") -> None:
+    """For people; `nothing` is said instead of a table without rows."""
+    if nothing and not rows:
+        typer.echo(nothing)
+        return
     from rich import box
     from rich.console import Console
     from rich.measure import Measurement

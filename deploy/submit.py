@@ -181,8 +181,8 @@ async def find_app(bus: Bus, name: str) -> App:
         return found
     apps = await find_apps(bus)
     if name not in apps:
-        known = f"there are {', '.join(apps)}" if apps else "there is none at all"
-        raise UsageError(f"there is no application {name!r} here: {known}")
+        known = f"the applications here are {', '.join(apps)}" if apps else "there is none here: submit one"
+        raise UsageError(f"there is no application {name!r}; {known}")
     return apps[name]
 
 

@@ -44,6 +44,7 @@ async def test_a_day_with_jupiter(place: Place) -> None:
         async with connect(url, name="test") as bus:
             day = Day(place, bus)
             assert await day.json("apps") == []
+            assert await day("status") == "no applications: `jupiter submit APP` sends one\n"
             first_s = await submits_and_sends(day)
             await looks(day)
             await tails(day)
