@@ -21,7 +21,7 @@ from circe.fencing import Fencing
 from circe.head import Head, Input
 from circe.pulse import BEAT_S, Pulse
 from circe.purging import purge_for_ever
-from circe.reading import Queue, Reader
+from circe.reading import NAK, Queue, Reader
 from circe.replay import identify
 from circe.sweeping import sweep_for_ever
 from circe.travel import header_fault
@@ -168,9 +168,12 @@ class AppGateway:
         except ObjectError as error:
             await self._bury(item, str(error))
         else:
-            if self.head.live:  # else it is the next head's
-                self.head.take(entered._replace(token=self._entering[item.sequence]))
+            token = self._entering[item.sequence]
+            if self.head.live and self.head.takes(item.task):
+                self.head.take(entered._replace(token=token))
                 self.reader.turn_soon()
+            else:  # it is the next head's, or for a task that is no more
+                self._bus.send_many([(token, NAK)])
         finally:
             del self._entering[item.sequence]
 

@@ -104,14 +104,22 @@ class Head:
             return 0
         return max(0, self._in_flight.size - len(self._lineage) - len(self._admission))
 
-    def follow(self, edges: EdgeRecord) -> None:
-        """A newer edge record."""
+    def follow(self, edges: EdgeRecord) -> bool:
+        """A newer edge record; whether what is not acknowledged has to be read again.
+
+        That is so when inputs go to other tasks than before: those in flight are addressed to tasks that are no more.
+        """
         self._live = edges.heads.get(self.queue) == self.incarnation
+        is_readdressed = False
         if self.queue == HOME:
+            is_readdressed = bool(self._inputs) and (self._entries, self._fed) != (edges.entries, edges.fed)
             self._entries, self._fed = edges.entries, edges.fed
+        if is_readdressed:
+            self.surrender()
         workers = edges.workers_of(self.queue)
         self._outbox.follow({task: workers.get(task, ()) for task in (*self._entries, *self._fed)}, edges.partitioned)
         self._send(self._lineage.follow(workers))
+        return is_readdressed
 
     def bound(self, *, max_items: int, max_bytes: int, max_object_bytes: int) -> None:
         """An edit of the application has changed its limits; what is in flight above them may end."""

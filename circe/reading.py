@@ -106,7 +106,8 @@ class Reader:
 
     def follow(self, edges: EdgeRecord) -> None:
         """A newer edge record."""
-        self.head.follow(edges)
+        if self.head.follow(edges):
+            self._read_again()
         self._followed.set()
         self.turn_soon()
 
@@ -119,10 +120,14 @@ class Reader:
         """Deliveries and acknowledgements under way are lost: read what is not acknowledged again."""
         self.head.reconnected()
         self.turn_soon()
+        self._read_again()
+
+    def _read_again(self) -> None:
+        """All that is not acknowledged; who begins to read does so anyway."""
         if self._pull is not None:
             if self._resets is not None:
                 self._resets.cancel()
-            self._resets = asyncio.create_task(self._reset(), name="reset after reconnection")
+            self._resets = asyncio.create_task(self._reset(), name=f"read {self._queue.stream} again")
 
     def _on_delivery(self, delivery: Delivery) -> None:
         try:

@@ -98,3 +98,27 @@ async def test_who_does_not_hear_that_an_application_was_deleted_mixes_nothing_u
         found = sorted(payload for payloads in results.values.values() for payload in payloads)
         assert found == [b"0.01", b"0.02", b"0.03"]
         assert await dead_letters(running, app) == 0
+
+
+async def test_an_edit_that_gives_inputs_to_another_task_finishes_those_in_flight(tmp_path: Path) -> None:
+    """They waited for the task that had been the first one, and nothing more was read."""
+    async with cluster(("home",)) as running:
+        folder = write_app(tmp_path / "grown")
+        app = await running.submit(folder)
+        await running.map(app, {"slow": "home"})
+        results = Results()
+        await running.bus.subscribe(subjects.egress(app.name), results.take)
+        await running.send(app, [b"0.02"] * 200)
+        await results.wait_for(10)
+        before = (
+            "home: {children: [before]}\n    dag_tasks:\n      - {name: before, base_script: a.py, children: [slow]}"
+        )
+        config = CONFIG.replace("home: {children: [slow]}\n    dag_tasks:", before)
+        (folder / "app_config.yaml").write_text(config)
+        (folder / "a.py").write_text("def process(item, ctx):\n    return item\n")
+        edited = await running.submit(folder)
+        await running.map(edited, {"slow": "home", "before": "home"})
+        await results.wait_for(200)
+        await until(running, app, lambda messages: not messages)
+        assert results.twice() == []
+        assert await dead_letters(running, app) == 0

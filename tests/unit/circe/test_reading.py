@@ -40,6 +40,7 @@ class SlowBus:
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
         self.log: list[str] = []
+        self.frames: list[str] = []
         self.pulls: list[Pull] = []
         self.closed = asyncio.Event()
 
@@ -55,14 +56,18 @@ class SlowBus:
         return self.pulls[-1]
 
     def send_many(self, messages: Iterable[tuple[str, bytes]]) -> bool:
+        messages = list(messages)
         self.log += [f"{subject} {payload.decode()}" for subject, payload in messages if payload == NAK]
+        self.frames += [subject for subject, payload in messages if payload != NAK]
         return True
 
 
-def edges(head: str | None) -> EdgeRecord:
+def edges(head: str | None, entry: str = "a") -> EdgeRecord:
     heads = {} if head is None else {"home": head}
-    workers = {"a": ("a-1",)}
-    return EdgeRecord(app="app", revision=1, entries=("a",), workers=workers, heads=heads, segments={"home": ("a",)})
+    workers = {entry: (f"{entry}-1",)}
+    return EdgeRecord(
+        app="app", revision=1, entries=(entry,), workers=workers, heads=heads, segments={"home": (entry,)}
+    )
 
 
 def reader(bus: SlowBus) -> Reader:
@@ -108,6 +113,25 @@ async def test_a_head_that_is_named_no_more_gives_back_what_it_holds() -> None:
     assert made.head.in_flight == 0
     made.follow(edges("gateway-1"))
     await until(lambda: len(bus.pulls) == 2)
+    reading_.cancel()
+
+
+async def test_when_inputs_go_to_another_task_those_in_flight_are_read_again() -> None:
+    """They waited for the task that had got them for ever, and nothing more was read."""
+    bus = SlowBus()
+    made = reader(bus)
+    reading_ = asyncio.create_task(made.read_for_ever())
+    made.follow(edges("gateway-1"))
+    await until(lambda: bus.pulls and bus.pulls[0].wanted)
+    made.head.take(Input(1, "i1", b"v", None, None, "token1"))
+    made.follow(edges("gateway-1", "b"))
+    await until(lambda: len(bus.log) == 3)
+    assert bus.log == ["reset", "pull", "reset"]
+    assert made.head.in_flight == 0
+    made.head.take(Input(1, "i1", b"v", None, None, "token1"))
+    made._turn()
+    assert bus.frames == ["jupiter.app.task.b.in.b-1"]
+    assert made.head.room > 0
     reading_.cancel()
 
 
