@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from circe import travel
 from circe.head import Input
@@ -31,11 +31,19 @@ class Burial:
         self._bus = bus
         self._one = asyncio.Lock()
 
-    async def store(self, subject: str, letter: bytes, headers: Mapping[str, str], item_id: str) -> None:
-        """Raises BusClosed, and nothing else."""
+    async def store(
+        self,
+        subject: str,
+        letter: bytes,
+        headers: Mapping[str, str],
+        item_id: str,
+        is_moot: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Whether it is stored; not when no letter is due any more by the time of another try. Raises BusClosed, and
+        nothing else."""
         fault = await self._try(subject, letter, headers)
         if fault is None:
-            return
+            return True
         logger.warning("the dead letter of %s is not stored yet: %s", item_id, fault)
         self.waiting += 1
         try:
@@ -44,8 +52,11 @@ class Burial:
                 while await self._try(subject, letter, headers) is not None:
                     await asyncio.sleep(wait_s)
                     wait_s = min(2 * wait_s, LONGEST_RETRY_S)
+                    if is_moot():
+                        return False
         finally:
             self.waiting -= 1
+        return True
 
     async def _try(self, subject: str, letter: bytes, headers: Mapping[str, str]) -> BusFault | None:
         try:
@@ -70,4 +81,4 @@ class Burial:
             limit_bytes=travel.limit_bytes(self._bus.link.max_payload_bytes),
         )
         headers = letter_headers(HOME, item.item_id, item.sequence, sequence)
-        await self.store(subjects.dead(app, HOME), letter, headers, item.item_id)
+        await self.store(subjects.dead(app, HOME, item.item_id), letter, headers, item.item_id)

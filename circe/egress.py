@@ -1,6 +1,6 @@
-"""Results and dead letters into their streams, each stored once or tried until it is.
+"""Results into their streams, each stored once or tried until it is.
 
-Results go to the egress or to the queue of a child. A subject there holds one message for as long as it could come
+They go to the egress or to the queue of a child. A subject there holds one message for as long as it could come
 again: `Nats-Expected-Last-Subject-Sequence: 0` makes the server refuse an id that it holds (10071). The same input's
 result counts as stored; another input's is a conflict.
 """
@@ -12,12 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-from circe import travel
-from circe.burial import Burial
-from circe.call import Failure
-from circe.job import Job, Result
-from circe.letters import Inputs, dead_letter, letter_headers
-from circe.origins import ask
+from circe.job import Result
 from circe.replay import origin_of
 from runtime import subjects
 from runtime.bus import Bus
@@ -46,6 +41,12 @@ def store_stream(app: str, child: str) -> str:
     return subjects.egress_stream(app) if child == HOME else subjects.queue_stream(app, child)
 
 
+def outputs_header(result: Result) -> str:
+    """Nothing for what was returned: its id is the item's, and there is no other."""
+    is_returned = result.item_id == result.job.item_id and result.of == 1
+    return "" if is_returned else f"{result.of} {result.job.item_id}"
+
+
 class Egress:
     """The way out of one task."""
 
@@ -67,12 +68,10 @@ class Egress:
         self._background: set[asyncio.Task[None]] = set()
         self._lines: dict[str, deque[Result]] = {}
         """By queue, while it is full: what it is to take next."""
-        self._burial = Burial(bus)
 
     def waiting(self) -> dict[str, float]:
-        """How many results wait for room, by their queue, and how many dead letters to be stored."""
-        levels = {f"no_room.{child}": float(len(line)) for child, line in self._lines.items()}
-        return levels | {"letters_waiting": float(self._burial.waiting)}
+        """How many results wait for room, by their queue."""
+        return {f"no_room.{child}": float(len(line)) for child, line in self._lines.items()}
 
     def store(self, results: Sequence[Result]) -> None:
         """Store a batch in one write; `on_stored` is called for each in its own time."""
@@ -90,6 +89,8 @@ class Egress:
 
     def _message(self, result: Result) -> Outgoing:
         headers = {**(result.job.headers or {}), **ONCE, subjects.INPUT_HEADER: self._input(result)}
+        if outputs := outputs_header(result):
+            headers[subjects.OUTPUTS_HEADER] = outputs
         subject, payload = store_subject(self._app, self._task, result.child, result.item_id), result.payload
         if isinstance(payload, Reference):
             return Outgoing(subject, b"", headers | payload.headers())
@@ -145,10 +146,10 @@ class Egress:
 
     async def _try_all(self, results: Sequence[Result]) -> list[Result]:
         """Store them; those that there was no room for."""
-        over = [result for result in results if result.job.is_over]
+        over = [result for result in results if result.job.is_moot]
         for result in over:
             self._on_stored(result)
-        wanted = [result for result in results if not result.job.is_over]
+        wanted = [result for result in results if not result.job.is_moot]
         left = []
         for result, future in zip(wanted, self._publish(wanted), strict=True):
             try:
@@ -180,7 +181,7 @@ class Egress:
                 logger.warning("the result of %s is not stored: %s", result.item_id, error)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_RETRY_S)
-            if result.job.is_over:
+            if result.job.is_moot:
                 break
             error = await self._try(message.subject, message.payload, message.headers)
         self._on_stored(result)
@@ -201,34 +202,6 @@ class Egress:
         except BusFault:
             return None
         return held is None or held.headers.get(subjects.INPUT_HEADER) == self._input(result)
-
-    def bury(
-        self, job: Job, inputs: Inputs, failed: Failure, attempts: int, node: str, then: Callable[[Job], None]
-    ) -> None:
-        """Store a dead letter of the job on these inputs, however long it takes, then call `then`."""
-        self._later(self._bury(job, inputs, failed, attempts, node, then))
-
-    async def _bury(
-        self, job: Job, inputs: Inputs, failed: Failure, attempts: int, node: str, then: Callable[[Job], None]
-    ) -> None:
-        subject = subjects.dead(self._app, self._task)
-        origin = await ask(self._bus, self._app, job.head, job.root)
-        sequence = origin_of(job.root, job.headers)
-        letter = dead_letter(
-            self._task,
-            job.item_id,
-            sequence,
-            inputs,
-            failed.error,
-            traceback=failed.traceback,
-            attempts=attempts,
-            node=node,
-            origin=origin,
-            limit_bytes=travel.limit_bytes(self._bus.link.max_payload_bytes),
-        )
-        headers = letter_headers(self._task, job.item_id, job.root, sequence)
-        await self._burial.store(subject, letter, headers, job.item_id)
-        then(job)
 
     async def close(self) -> None:
         for task in list(self._background):

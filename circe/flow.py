@@ -26,7 +26,8 @@ from runtime.reference import Payload
 T = TypeVar("T")
 
 DEAD = "dead letter"
-REASONS = frozenset({FILTERED, NOT_CHOSEN, DEAD})
+ENDED = "ended before"
+REASONS = frozenset({FILTERED, NOT_CHOSEN, DEAD, ENDED})
 """Of absences. Whatever else a frame says is one reason more in the counts, not thousands."""
 
 
@@ -184,10 +185,13 @@ class Flow:
         """
         attempts = {root: attempt for root, attempt, _ in over}
         ended = {root for root, _, is_ended in over if is_ended}
+        self._outbox.drop(head, attempts)
         if self._join is not None:
             for root, attempt in attempts.items():
                 self._join.forget(head, root, attempt)
         jobs = [job for job in self._open.values() if job.head == head and job.attempt <= attempts.get(job.root, 0)]
+        for job in jobs:
+            job.is_late = True
         self._end([job for job in jobs if job.root in ended])
         self._unqueue(jobs)
 
@@ -244,6 +248,9 @@ class Flow:
         addressed = address(job.item_id, outputs, self.task.children, one_to_one=self._one_to_one)
         self._send_on(job, addressed)
         results = [Result(job, item_id, payload, child) for child, item_id, payload in self._stored(addressed)]
+        if len(results) > 1:
+            numbers = Counter(result.child for result in results)
+            results = [result._replace(of=numbers[result.child]) for result in results]
         job.unstored = len(results)
         job.result_bytes = sum([len(result.payload) for result in results])
         self._unstored_bytes += job.result_bytes
@@ -266,14 +273,32 @@ class Flow:
 
     def dead(self, job: Job) -> None:
         """The job's dead letter is stored: children that have no answer yet get absences."""
-        self.counts["dead"] += 1
+        self._give_nothing(job, "dead", DEAD)
+
+    def ended_before(self, job: Job) -> None:
+        """Another attempt's end of the item is stored, be it results or a dead letter: this one gives nothing."""
+        self._give_nothing(job, "ended_before", ENDED)
+
+    def _give_nothing(self, job: Job, count: str, reason: str) -> None:
+        self.counts[count] += 1
         if not job.is_sent:  # a second answer would wait in a join for ever
-            self._send_on(job, [Addressed(child, job.item_id, None, DEAD) for child in self._children])
+            self._send_on(job, [Addressed(child, job.item_id, None, reason) for child in self._children])
         self._finish(job)
+
+    def superseded(self, job: Job) -> None:
+        """The head goes by a newer attempt, or needs none any more: whatever became of this one."""
+        self._let_go(job)
+
+    def is_first(self, job: Job) -> bool:
+        """Whether no older attempt at the item is still in work here: their ends are decided one after the other."""
+        name = (job.head, job.root, job.item_id)
+        return not any(
+            each.attempt < job.attempt and (each.head, each.root, each.item_id) == name for each in self._open.values()
+        )
 
     def stored(self, result: Result) -> bool:
         """A result is stored in its queue; whether its job is to become a dead letter now."""
-        self.counts["results" if result.child == HOME else "out"] += not result.job.is_over
+        self.counts["results" if result.child == HOME else "out"] += not result.job.is_moot
         return self._answered(result.job)
 
     def refused(self, result: Result, reason: str) -> bool:
@@ -343,13 +368,18 @@ class Flow:
         """What waits for a machine here, what waits for siblings, and what to send to get unstuck."""
         holds = {(job.head, job.root, job.attempt) for job in self._open.values() if not job.is_over}
         holds.update(self._outbox.held())
-        waits: list[Held] = []
-        if self._join is not None:
-            waits = sorted(self._join.waiting())
-            strangers = {head for head, _, _ in waits} - self._heads
-            self._forget_heads(strangers & self._strangers)
-            self._strangers = strangers
+        waits = sorted(self._join.waiting()) if self._join is not None else []
+        self._forget_strangers(waits)
         return sorted(holds), waits, list(self._outbox.probes())
+
+    def _forget_strangers(self, waits: Sequence[Held]) -> None:
+        """What a head sent before it was replaced may come to a worker that never heard of it."""
+        strangers = {head for head, _, _ in waits} | {job.head for job in self._open.values()}
+        strangers -= self._heads
+        lasting = strangers & self._strangers
+        self._forget_heads(lasting)
+        self._end([job for job in self._open.values() if job.head in lasting])
+        self._strangers = strangers
 
     def waiting(self) -> int:
         """Items in the join store."""

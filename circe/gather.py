@@ -167,6 +167,8 @@ class GatherHead(Head):
             self.counts["delivered_again"] += 1
             return
         self._progress.saw(sequence)
+        if self._was_given(item):
+            item = item._replace(again=True)
         self._held[sequence] = item
         self.counts["groups.items"] += 1
         root = self._awaited.pop(sequence, None)
@@ -234,9 +236,9 @@ class GatherHead(Head):
         del self._missing[group.root]
         self._members += len(group.sequences)
         self._member_bytes += sum(len(self._held[sequence].payload) for sequence in group.sequences)
-        self._run_group(group)
+        self._run_group(group, again=True)
 
-    def _run_group(self, group: Group) -> None:
+    def _run_group(self, group: Group, *, again: bool = False) -> None:
         members = [self._held[sequence] for sequence in group.sequences]
         self._sizes[group.root] = sum(len(member.payload) for member in members)
         first = self._held[min(group.sequences)]
@@ -245,7 +247,7 @@ class GatherHead(Head):
             payload, headers = pack(_bytes(member) for member in members), headers_of_group(first.headers)
         for member in members:
             self._held[member.sequence] = member._replace(payload=b"")  # the lineage has it from here on
-        super().take(Input(group.root, group.item_id, payload, headers, None, "", members[0].taken_s))
+        self._admit(Input(group.root, group.item_id, payload, headers, None, "", members[0].taken_s, again))
 
     def _end(self, sequences: Sequence[int]) -> None:
         self._ending += sequences
@@ -285,6 +287,12 @@ class GatherHead(Head):
         tokens = [item.token for item in self._held.values()]
         self._forget()
         return tokens
+
+    def attempt(self, number: int) -> int | None:
+        """Of a group; an item that has none yet is in its first."""
+        if number in self._sizes:
+            return super().attempt(number)
+        return 1 if number in self._held else None
 
     def origin(self, number: int) -> Origin | None:
         """What is behind a dead letter: a group that runs, or an item that has none."""

@@ -35,6 +35,8 @@ class Input(NamedTuple):
     token: str
     """What acknowledges it."""
     taken_s: float = 0.0
+    again: bool = False
+    """Whether it may have been in work before."""
 
 
 class Acknowledge(NamedTuple):
@@ -75,6 +77,11 @@ class Head:
         self._admission: Admission[Input] = Admission(max_object_bytes)
         self._bytes = 0
         self._live = False
+        self._max_items = max_items
+        self._high = 0
+        """The highest input it was given."""
+        self._left_by_others = 0
+        """How many inputs of those that come first may have been in work at other heads."""
         self._controls: list[SendControl] = []
         self._ended: list[int] = []
 
@@ -118,14 +125,19 @@ class Head:
             self.surrender()
         workers = edges.workers_of(self.queue)
         self._outbox.follow({task: workers.get(task, ()) for task in (*self._entries, *self._fed)}, edges.partitioned)
-        self._send(self._lineage.follow(workers))
+        self._resend(self._lineage.follow(workers))
         return is_readdressed
 
     def bound(self, *, max_items: int, max_bytes: int, max_object_bytes: int) -> None:
         """An edit of the application has changed its limits; what is in flight above them may end."""
         self._in_flight.bound(max_items)
+        self._max_items = max(max_items, self._max_items)
         self._max_bytes = max_bytes
         self._admission.bound(max_object_bytes)
+
+    def begin(self) -> None:
+        """Before it reads what others have read before: they had no more in flight, and that comes first."""
+        self._left_by_others = self._max_items
 
     def surrender(self) -> list[str]:
         """Give up what is in flight, because the queue is another head's now; the tokens of what is to come again."""
@@ -146,6 +158,16 @@ class Head:
             self._inputs[item.sequence] = self._inputs[item.sequence]._replace(token=item.token)
             self.counts["delivered_again"] += 1
             return
+        self._admit(item._replace(again=True) if self._was_given(item) else item)
+
+    def _was_given(self, item: Input) -> bool:
+        """Whether a head had this before, so that it may have come to something."""
+        is_known = item.sequence <= self._high or self._left_by_others > 0
+        self._high = max(self._high, item.sequence)
+        self._left_by_others = max(0, self._left_by_others - 1)
+        return is_known
+
+    def _admit(self, item: Input) -> None:
         self._inputs[item.sequence] = item
         self._bytes += len(item.payload)
         self.counts["in"] += 1
@@ -153,7 +175,9 @@ class Head:
             self._start(item)
 
     def _start(self, item: Input) -> None:
-        self._send(self._lineage.start(item.sequence, item.item_id, self._addressed(item), item.headers))
+        self._send(
+            self._lineage.start(item.sequence, item.item_id, self._addressed(item), item.headers, again=item.again)
+        )
 
     def has(self, sequence: int) -> bool:
         """Whether this input was taken and has not ended."""
@@ -182,12 +206,17 @@ class Head:
         found = self._lineage.root(number)
         if found is None:
             return None
-        item_id, entries, headers = found
+        item_id, entries, headers, _ = found
         given = [entry for entry in entries if entry.payload is not None]
         if not given:
             return None
         is_for_all = len(given) == len(entries) and given[0].task in self._entries
         return Origin(item_id, None if is_for_all else given[0].task, headers, given[0].payload or b"", self.queue)
+
+    def attempt(self, number: int) -> int | None:
+        """The newest attempt of a root; None when it is not in flight."""
+        found = self._lineage.root(number)
+        return None if found is None else found[3]
 
     def report(self, report: Report) -> None:
         """A worker is done with something."""
@@ -197,18 +226,24 @@ class Head:
         """A worker's sign of life: send again what is lost, and tell it what is over."""
         waiting = frozenset(root for _, root, _ in self._outbox.held())
         outgoing, over = self._lineage.beat(beat, waiting)
-        self._send(outgoing)
+        self._resend(outgoing)
         if over:
             self._controls.append(SendControl(beat.incarnation, Control(self.incarnation, None, 0, over)))
 
     def reconnected(self) -> None:
         """The bus connection was lost: what was under way may be."""
-        self._send(self._lineage.resend_all())
+        self._resend(self._lineage.resend_all())
 
     def grant(self, control: Control) -> None:
         """Credit from an entry task."""
         if control.granted is not None:
             self._outbox.grant(control.sender, Amount(control.granted, control.granted_bytes))
+
+    def _resend(self, outgoing: list[Outgoing]) -> None:
+        """What waits of the attempts before need not go any more."""
+        if outgoing:
+            self._outbox.drop(self.incarnation, {part.root: part.attempt - 1 for _, part in outgoing})
+            self._send(outgoing)
 
     def _send(self, outgoing: list[Outgoing]) -> None:
         for task, part in outgoing:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from circe.outputs import Given
+from runtime.item import is_again
 from runtime.network import HOME
 from runtime.reference import Payload
 
@@ -37,12 +38,24 @@ class Job:
     is_over: bool = False
     """Its input has ended, or may have under another head: its results must not be stored, for those of a later
     attempt may have been read and be gone."""
+    is_late: bool = False
+    """A newer attempt of its root is under way."""
     opened: Given | dict[str, Given] | None = None
     """The inputs with files in place of references, once they were fetched."""
     folder: Path | None = None
     """Where these files lie."""
     scratch: Path | None = None
     """Where files that user code gave lie, until they were taken."""
+
+    @property
+    def is_moot(self) -> bool:
+        """Whether what it gave and no queue has taken yet may be forgotten: another attempt gives it, or has."""
+        return self.is_over or self.is_late
+
+    @property
+    def has_rivals(self) -> bool:
+        """Whether another attempt may have come to something, or may yet."""
+        return self.is_late or is_again(self.attempt)
 
 
 class Result(NamedTuple):
@@ -53,3 +66,5 @@ class Result(NamedTuple):
     payload: Payload
     child: str = HOME
     """`home`, or the child with a queue of its own."""
+    of: int = 1
+    """How many the child gets for this item."""

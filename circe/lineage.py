@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from circe.seen import Seen, forget_strangers
-from runtime.item import Part, Report
+from runtime.item import Part, Report, attempt_above
 from runtime.records import Beat
 from runtime.reference import Payload
 
@@ -89,22 +89,28 @@ class Lineage:
     def __contains__(self, root: int) -> bool:
         return root in self._roots
 
-    def root(self, number: int) -> tuple[str, tuple[Entry, ...], Mapping[str, str] | None] | None:
-        """Id, entries and headers of a root that is in flight."""
+    def root(self, number: int) -> tuple[str, tuple[Entry, ...], Mapping[str, str] | None, int] | None:
+        """Id, entries, headers and attempt of a root that is in flight."""
         found = self._roots.get(number)
-        return None if found is None else (found.item_id, found.entries, found.headers)
+        return None if found is None else (found.item_id, found.entries, found.headers, found.attempt)
 
     def start(
-        self, root: int, item_id: str, entries: tuple[Entry, ...], headers: Mapping[str, str] | None = None
+        self,
+        root: int,
+        item_id: str,
+        entries: tuple[Entry, ...],
+        headers: Mapping[str, str] | None = None,
+        *,
+        again: bool = False,
     ) -> list[Outgoing]:
-        """Begin a root; the caller sends what comes back."""
+        """Begin a root, `again` when it may have run before; the caller sends what comes back."""
         if root in self._roots:
             raise ValueError(f"root {root} is already in flight")
         record = self._roots[root] = _Root(item_id, entries, headers, self._highest_attempt)
-        return self._attempt(root, record)
+        return self._attempt(root, record, again=again)
 
-    def _attempt(self, number: int, root: _Root) -> list[Outgoing]:
-        root.attempt += 1
+    def _attempt(self, number: int, root: _Root, *, again: bool) -> list[Outgoing]:
+        root.attempt = attempt_above(root.attempt, again=again)
         root.xor = 0
         root.round = self._round
         outgoing = []
@@ -162,7 +168,7 @@ class Lineage:
     def _resend(self, numbers: Iterable[int]) -> list[Outgoing]:
         outgoing = []
         for number in numbers:
-            outgoing += self._attempt(number, self._roots[number])
+            outgoing += self._attempt(number, self._roots[number], again=True)
             self.resent += 1
         return outgoing
 

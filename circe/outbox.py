@@ -66,6 +66,13 @@ class Outbox:
             queue = self._queues[child] = deque()
         queue.append((head, part))
 
+    def drop(self, head: str, over: Mapping[int, int]) -> None:
+        """Attempts up to these, by root, count no more: what waits of them would only come to rival the next."""
+        for child, queue in self._queues.items():
+            self._queues[child] = deque(
+                (name, part) for name, part in queue if name != head or part.attempt > over.get(part.root, 0)
+            )
+
     def clear(self) -> None:
         """Nothing of what waits is to go any more."""
         self._queues = {}

@@ -100,7 +100,7 @@ class Reader:
 
     def _on_question(self, message: Message) -> None:
         try:
-            origins.answer(self._bus, message, self.head.origin)
+            origins.answer(self._bus, message, self.head)
         except ValueError as error:
             refuse("a question", error)
 
@@ -184,7 +184,7 @@ class Reader:
         while True:
             await self._until(may_read=True)
             await self._prepare()
-            await self._reset()
+            await self._reset(is_new=True)
             self._pull = await self._bus.pull(self._queue.stream, self._queue.consumer, self._on_delivery)
             self.turn_soon()
             await self._until(may_read=False)
@@ -216,10 +216,16 @@ class Reader:
         if tokens:
             self._bus.send_many([(token, NAK) for token in tokens])
 
-    async def _reset(self) -> None:
-        """What was delivered and not acknowledged comes again at once; left alone, it would after a long time."""
+    async def _reset(self, *, is_new: bool = False) -> None:
+        """What was delivered and not acknowledged comes again at once; left alone, it would after a long time.
+
+        `is_new`: to a head that begins; what comes may have been in work at another.
+        """
         while True:
             try:
+                state = await self._bus.consumer_state(self._queue.stream, self._queue.consumer) if is_new else None
+                if state is not None and state.delivered_stream_sequence:
+                    self.head.begin()
                 await self._bus.reset_consumer(self._queue.stream, self._queue.consumer)
                 return
             except BusFault as error:

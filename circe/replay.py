@@ -24,7 +24,7 @@ MOST_OWED = 20
 MOST_CHARS = 8192
 OWN = frozenset({subjects.INPUT_HEADER, subjects.QUEUE_HEADER, subjects.GROUP_HEADER})
 """Ours alone to write, below a queue."""
-OF_THE_MESSAGE = ("Nats-", OBJECT_HEADER)
+OF_THE_MESSAGE = ("Nats-", OBJECT_HEADER, subjects.OUTPUTS_HEADER)
 """What headers begin with that tell of one message alone, and do not travel with what follows from it."""
 _ID = re.compile(r"[A-Za-z0-9_=~-]+(\.[A-Za-z0-9_=~-]+)*")
 _ID_CHARS = 1000

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from circe.head import Input
 from circe.job import Job
+from runtime.item import attempt_above
 
 
 @dataclass(slots=True, eq=False)
@@ -19,4 +20,6 @@ class Member(Job):
 
 def member(item: Input, head: str) -> Member:
     """The job for an item that `head` has read."""
-    return Member(head, item.sequence, 0, item.item_id, 0, item.payload, item.headers, None)
+    return Member(
+        head, item.sequence, attempt_above(0, again=item.again), item.item_id, 0, item.payload, item.headers, None
+    )

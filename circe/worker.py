@@ -10,10 +10,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from functools import partial
 
 from circe.attempts import Attempts, Done
 from circe.call import Call, Failure
 from circe.egress import Egress
+from circe.endings import Endings, Failed
 from circe.flow import Flow, Instruction
 from circe.gathering import GatherReader
 from circe.groups import shown
@@ -22,7 +24,7 @@ from circe.letters import Inputs
 from circe.objects import TaskObjects
 from circe.options import WorkerOptions
 from circe.outbox import SendControl, SendFrame, SendReport
-from circe.outputs import BranchError
+from circe.outputs import BranchError, Output
 from circe.printing import Lines
 from circe.pulse import Pulse
 from circe.queue_head import queue_reader
@@ -40,6 +42,7 @@ from runtime.graph import Task
 from runtime.loader import UserTask
 from runtime.message import Message, Record
 from runtime.records import DRAINING, READY, Beat, EdgeRecord
+from runtime.reference import Payload
 from runtime.refusals import refuse, refused
 from runtime.slot import Slots
 
@@ -80,6 +83,16 @@ class Worker:
             options.task,
             on_stored=self._stored,
             on_refused=self._refused,
+        )
+        self._endings = Endings(
+            bus,
+            app,
+            options.task,
+            options.node,
+            self.flow,
+            on_buried=self._buried,
+            on_ended=self._ended_before,
+            on_superseded=self._superseded,
         )
         self.tap = Tap(bus, app.name, app.graph, options.task, options.incarnation)
         own = codec.CODECS[app.codec]
@@ -197,16 +210,29 @@ class Worker:
     # ---- user code
 
     def _take_done(self, done: list[Done]) -> None:
-        results: list[Result] = []
+        given = []
         for job, outputs, busy_s in done:
             self._pulse.add(busy_s)
             if isinstance(job, Member):
                 self._attempts.forget(job)
-                self._gathered().sorted(job)
-                continue
-            if self.flow.lets_go(job):
+                self._sorted(job)
+            elif self.flow.lets_go(job):
                 self._attempts.forget(job)
-                continue
+            elif job.has_rivals:
+                self._endings.give(job, partial(self._give, [(job, outputs)]))
+            else:
+                given.append((job, outputs))
+        self._give(given)
+
+    def _sorted(self, job: Member) -> None:
+        if job.has_rivals:
+            self._endings.give(job, partial(self._gathered().sorted, job))
+        else:
+            self._gathered().sorted(job)
+
+    def _give(self, given: Sequence[tuple[Job, list[Output[Payload]]]]) -> None:
+        results: list[Result] = []
+        for job, outputs in given:
             try:
                 results += self.flow.done(job, outputs)
             except BranchError as error:
@@ -241,7 +267,7 @@ class Worker:
     def _bury(self, job: Job, failed: Failure, attempts: int) -> None:
         if not isinstance(job, Member) and self.flow.lets_go(job):
             return
-        self._egress.bury(job, self._shown(job), failed, attempts, self._options.node, self._buried)
+        self._endings.bury(job, Failed(self._shown(job), failed, attempts))
 
     def _shown(self, job: Job) -> Inputs:
         """The inputs as a dead letter has them."""
@@ -255,6 +281,20 @@ class Worker:
         else:
             self.flow.dead(job)
         self._turn_soon()
+
+    def _ended_before(self, job: Job) -> None:
+        self._attempts.forget(job)
+        if isinstance(job, Member):
+            self._gathered().dead(job)
+        else:
+            self.flow.ended_before(job)
+        self._turn_soon()
+
+    def _superseded(self, job: Job) -> None:
+        self._attempts.forget(job)
+        if not isinstance(job, Member):
+            self.flow.superseded(job)
+            self._turn_soon()
 
     def _stored(self, result: Result) -> None:
         if self.flow.stored(result):
@@ -318,7 +358,8 @@ class Worker:
         return {**self.flow.counts, **shells, "refused": refused()}
 
     def _levels(self) -> dict[str, float]:
-        levels = {"backlog": self.flow.backlog, "waiting": self.flow.waiting(), **self._egress.waiting()}
+        levels: dict[str, float] = {"backlog": self.flow.backlog, "waiting": self.flow.waiting()}
+        levels |= self._egress.waiting() | self._endings.waiting()
         if self.reader is not None:
             levels |= {"in_flight": self.reader.head.in_flight, "window": self.reader.head.window}
         return levels
@@ -338,3 +379,4 @@ class Worker:
         await self._attempts.close()
         self.tap.close()
         await self._egress.close()
+        await self._endings.close()

@@ -105,7 +105,7 @@ def letter(message: StoredMessage) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        found = {"error": "this dead letter is not one of ours", "task": message.subject.rpartition(".")[2]}
+        found = {"error": "this dead letter is not one of ours", "task": message.subject.split(".")[3]}
     number = message.headers.get(subjects.INPUT_HEADER, "")
     return {**found, "seq": int(number) if number.isdigit() else None, "number": message.sequence}
 

@@ -20,6 +20,7 @@ class Part(NamedTuple):
     root: int
     """Sequence in the head's queue of the input it descends from."""
     attempt: int
+    """Higher ones replace lower ones; an even one is not the first (`attempt_above`)."""
     mid: int
     """Random 64-bit id of this very message, the one that is XORed."""
     item_id: str
@@ -74,3 +75,13 @@ def root_id(run: str, sequence: int, message_id: str | None) -> str:
 def output_id(item_id: str, index: int) -> str:
     """The id of the `index`-th output (from 1) to a child."""
     return f"{item_id}.{index}"
+
+
+def attempt_above(attempt: int, *, again: bool) -> int:
+    """The next number of an attempt: even when an earlier attempt of the same root may have come to something."""
+    return attempt + 1 + ((attempt + 1) % 2 == again)
+
+
+def is_again(attempt: int) -> bool:
+    """Whether an earlier attempt of the same root may have come to something."""
+    return attempt % 2 == 0

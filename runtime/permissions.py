@@ -178,6 +178,7 @@ def _worker(allowed: Permissions, app: str) -> None:
     results = subjects.put(app, "*", ">")
     allowed.says(results, subjects.dead(app), subjects.tap(app, "*"), subjects.ingress(app, "*"))
     allowed.looks_up(subjects.egress_stream(app), results)
+    allowed.looks_up(subjects.dead_stream(app), subjects.dead(app))
     allowed.hears(subjects.listener(app, "*"))
     allowed.says(subjects.inbox_of_user("operator", ">"))
     objects = bucket_stream(subjects.objects(app))

@@ -34,6 +34,8 @@ GROUP_HEADER = "Jupiter-Group"
 """On a group that is sent again as a whole: the gather whose group it is."""
 ID_HEADER = "Jupiter-Id"
 """On what a tap gives: the item's id."""
+OUTPUTS_HEADER = "Jupiter-Outputs"
+"""On what a task yielded or emitted: how many outputs its child gets for the item, a space, and the item's id."""
 TAP_HEADER = "Jupiter-Tap"
 """On what a tap gives: the worker's incarnation, a space, and the output's number there, from 1."""
 REPLAY_HEADER = "Jupiter-Replay"
@@ -137,8 +139,9 @@ def log(app_name: str, task: str) -> str:
     return f"jupiter.{app_name}.task.{task}.log"
 
 
-def dead(app_name: str, task: str = "*") -> str:
-    return f"jupiter.{app_name}.dead.{task}"
+def dead(app_name: str, task: str = "*", item_id: str = ">") -> str:
+    """A dead letter; by its item's id another attempt finds it."""
+    return f"jupiter.{app_name}.dead.{task}.{item_id}"
 
 
 # Direct edges.

@@ -88,7 +88,7 @@ def _human_subjects(app: App, edges: EdgeRecord) -> list[str]:
         found += [subjects.status(app.name, task, name) for name in (*names, "stranger")]
         found += [subjects.worker(node, app.name, task) for node in ("home", "node1", "stranger")]
         found += [subjects.execution_profile(app.name, task, node) for node in ("home", "stranger")]
-        found += [subjects.dead(app.name, task), subjects.log(app.name, task), subjects.tap(app.name, task)]
+        found += [subjects.dead(app.name, task, "zz-1"), subjects.log(app.name, task), subjects.tap(app.name, task)]
     for node in ("home", "node1", "stranger"):
         found += [subjects.node_profile(node), subjects.link_profile(node)]
     return sorted([*found, "jupiter.profile.exec.a", "jupiter.profile.what.ever.it.is", "jupiter.status.a.b.c"])

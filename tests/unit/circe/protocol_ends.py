@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 from zlib import crc32
 
@@ -17,7 +18,7 @@ def behaviour(graph: TaskGraph, styles: dict[str, str], task: str, item_id: str)
     match styles.get(task, "pass"):
         case "filter" if chance % 3 == 0:
             return []
-        case "two" | "refused" if graph.enclosing_join(task) is None:
+        case "two" | "flaky two" | "refused" if graph.enclosing_join(task) is None:
             return [Output(b"1", None, returned=False), Output(b"2", None, returned=False)]
         case "choose" if graph.tasks[task].children:
             children = graph.tasks[task].children
@@ -34,6 +35,11 @@ Place = tuple[str, str]
 """(task, id)"""
 
 
+def may_fail(styles: dict[str, str], task: str) -> bool:
+    """Whether user code fails at one time and not at another."""
+    return styles.get(task) in ("flaky", "flaky two")
+
+
 class Ends(NamedTuple):
     """What one input must have led to when it ends."""
 
@@ -43,20 +49,28 @@ class Ends(NamedTuple):
     """What the next queues must hold."""
 
 
-def everything(graph: TaskGraph, styles: dict[str, str], item_id: str) -> Ends:
+def everything(
+    graph: TaskGraph, styles: dict[str, str], item_id: str, failed: AbstractSet[Place] = frozenset()
+) -> Ends:
     """What an input of the ingress leads to in the end, by way of all the queues."""
     results, letters, left = set(), set(), {(HOME, item_id)}
     while left:
         queue, found = left.pop()
-        ends = expected(graph, styles, found, queue)
+        ends = expected(graph, styles, found, queue, failed)
         results |= ends.results
         letters |= ends.letters
         left |= ends.queued
     return Ends(results, letters, set())
 
 
-def expected(graph: TaskGraph, styles: dict[str, str], item_id: str, queue: str = HOME) -> Ends:
-    """Evaluated without the machines, up to the next queues."""
+def expected(
+    graph: TaskGraph,
+    styles: dict[str, str],
+    item_id: str,
+    queue: str = HOME,
+    failed: AbstractSet[Place] = frozenset(),
+) -> Ends:
+    """Evaluated without the machines, up to the next queues; nothing comes of what `failed`."""
     arrived: dict[str, dict[str, set[str]]] = {task: {} for task in graph.tasks}
     for entry in graph.entries if queue == HOME else (queue,):
         arrived[entry].setdefault(item_id, set()).update(graph.parents(entry) if queue == entry else (HOME,))
@@ -70,6 +84,8 @@ def expected(graph: TaskGraph, styles: dict[str, str], item_id: str, queue: str 
         if graph.tasks[task].join == "each" and len(graph.parents(task)) > 1 and task != queue:
             inputs = {f"{found}.{parent}" for found, parents in arrived[task].items() for parent in parents}
         for found in inputs:
+            if (task, found) in failed:
+                continue
             count: Counter[str] = Counter()
             for output in behaviour(graph, styles, task, found):
                 for child in graph.tasks[task].children:

@@ -35,6 +35,10 @@ class ServerQueue:
     def has(self, item_id: str) -> bool:
         return item_id in self._by_id
 
+    def origin_of(self, item_id: str) -> int | None:
+        found = self._by_id.get(item_id)
+        return None if found is None else found.origin
+
     def id_of(self, sequence: int) -> str:
         return self._held[sequence].item_id
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from circe.flow import Flow
 from circe.head import Head
+from circe.job import Job
+from runtime import subjects
+from tests.unit.circe.protocol_decisions import has_ended
 from tests.unit.circe.protocol_world import BreachError, World
 
 
@@ -30,6 +33,8 @@ def _step(world: World) -> None:
     elif chance < 0.66:
         if process.results:
             world.store(process)
+        elif process.deciding:
+            world.decide(process)
     elif chance < 0.78:
         world.poll(process)
     elif chance < 0.84:
@@ -64,6 +69,7 @@ def settle(world: World) -> None:
         _work_off(world)
         if round_number > 4 and not _remains(world):
             _check_drops(world)
+            _check_ends(world)
             return
         for name, process in list(world.processes.items()):
             world.beat(name, process)
@@ -79,6 +85,14 @@ def _check_drops(world: World) -> None:
         raise BreachError(f"{dropped} parts dropped as repeated, {world.repeated_parts} were")
 
 
+def _check_ends(world: World) -> None:
+    """No dead letter of an item of which all that could come is there."""
+    for (task, item_id), root in world.letters.items():
+        job = Job("", root, 1, item_id, 0, b"", {subjects.INPUT_HEADER: item_id[1:].partition(".")[0]}, None)
+        if has_ended(world, task, job):
+            raise BreachError(f"{item_id} ended twice: as a dead letter at {task}, and with all that comes of it")
+
+
 def _work_off(world: World) -> None:
     for _ in range(20_000):
         before = len(world.net)
@@ -86,6 +100,8 @@ def _work_off(world: World) -> None:
             world.pull(head)
         for process in world.processes.values():
             world.run(process)
+            for _ in list(process.deciding):
+                world.decide(process)
             while process.results:
                 world.store(process)
             world.poll(process)

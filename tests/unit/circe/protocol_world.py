@@ -9,19 +9,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import NamedTuple
 
 from circe.credit import Amount
+from circe.egress import outputs_header
 from circe.flow import Flow
 from circe.head import Acknowledge, Head, Input
-from circe.job import Result
+from circe.job import Job, Result
 from circe.outbox import SendControl, SendFrame, SendReport
+from circe.outputs import Output
 from circe.replay import origin_of
 from runtime import subjects
 from runtime.graph import TaskGraph
 from runtime.item import Control, Frame, Report
 from runtime.network import HOME
 from runtime.records import READY, Beat, EdgeRecord
-from tests.unit.circe.protocol_ends import Place, behaviour, expected, is_refused
+from tests.unit.circe import protocol_decisions
+from tests.unit.circe.protocol_ends import Place, behaviour, expected, is_refused, may_fail
 from tests.unit.circe.protocol_queue import Held, ServerQueue
 
 Seat = tuple[str, int]
@@ -48,15 +52,24 @@ class Faults:
     zombies: bool = True
 
 
+class Decision(NamedTuple):
+    """A job that user code is done with, where another attempt may come to another end; None: it has failed."""
+
+    job: Job
+    outputs: list[Output] | None
+
+
 @dataclass
 class Process:
-    """One worker: its machine, the results it has yet to store, and its late view of the edges."""
+    """One worker: its machine, the results it has yet to store, the ends it has yet to decide, and its late view of the
+    edges."""
 
     task: str
     flow: Flow
     head: Head | None
     """Of the queue of the task, if it has one."""
     results: list[Result] = field(default_factory=list)
+    deciding: list[Decision] = field(default_factory=list)
     beats: int = 0
     connections: int = 1
 
@@ -70,7 +83,12 @@ class World:
         for root in range(1, roots + 1):
             self.queues[HOME].put(f"i{root}", root)
         self.egress: dict[tuple[str, str], int] = {}
-        self.letters: set[Place] = set()
+        self.letters: dict[Place, int] = {}
+        """With the root in the queue of each."""
+        self.outputs: dict[tuple[str, str, str], str] = {}
+        """What each result says of how many there are, by child, task and id."""
+        self.names: dict[str, str] = {}
+        """Of everybody who was ever a head, with the queue."""
         self.processes: dict[str, Process] = {}
         self.live: dict[Seat, str | None] = {}
         self.away: dict[Seat, str] = {}
@@ -94,6 +112,7 @@ class World:
         return self.rng.getrandbits(64)
 
     def _new_head(self, name: str, queue: str) -> Head:
+        self.names[name] = queue
         return Head(
             name,
             self._draw,
@@ -151,6 +170,7 @@ class World:
         was_live = head.live
         head.follow(self.edges())
         if head.live and not was_live:
+            head.begin()
             self.queues[head.queue].reset()
         if not head.live:
             for token in head.surrender():
@@ -190,10 +210,25 @@ class World:
     def run(self, process: Process) -> None:
         for job in process.flow.take(1):
             outputs = behaviour(self.graph, self.styles, process.task, job.item_id)
-            process.results += process.flow.done(job, outputs)
+            if may_fail(self.styles, process.task) and self.rng.random() < 0.4:
+                process.deciding.append(Decision(job, None))
+            elif job.has_rivals:
+                process.deciding.append(Decision(job, outputs))
+            else:
+                process.results += process.flow.done(job, outputs)
+
+    def decide(self, process: Process) -> None:
+        """As `circe.endings` does, one step of one job."""
+        decision = self.rng.choice(process.deciding)
+        if protocol_decisions.decide(self, process, *decision):
+            process.deciding.remove(decision)
 
     def store(self, process: Process) -> None:
         result = process.results[0]
+        if result.job.is_moot and self.rng.random() < 0.5:  # it may have been on its way before that was known
+            process.results.pop(0)
+            process.flow.stored(result)
+            return
         is_refused_ = result.child == HOME and is_refused(self.styles, process.task, result.item_id)
         if not is_refused_:
             self._store(process.task, result)
@@ -201,14 +236,15 @@ class World:
             return  # the answer was lost: it is stored again later
         process.results.pop(0)
         if process.flow.refused(result, "too big") if is_refused_ else process.flow.stored(result):
-            self.letters.add((process.task, result.job.item_id))
-            process.flow.dead(result.job)
+            process.deciding.append(Decision(result.job, None))
 
     def _store(self, task: str, result: Result) -> None:
         origin = origin_of(result.job.root, result.job.headers)
         if result.child == HOME:
             held = self.egress.setdefault((task, result.item_id), origin)
+            self.outputs.setdefault((HOME, task, result.item_id), outputs_header(result))
         else:
+            self.outputs.setdefault((result.child, result.child, result.item_id), outputs_header(result))
             held = self.queues[result.child].put(result.item_id, origin)
         if held != origin:
             raise BreachError(f"{result.item_id} of root {origin} is taken by root {held}")
@@ -235,12 +271,17 @@ class World:
                         self._acknowledge(head.queue, sequence)
 
     def _acknowledge(self, queue: str, sequence: int) -> None:
-        ends = expected(self.graph, self.styles, self.queues[queue].id_of(sequence), queue)
-        missing = (ends.results - set(self.egress)) | (ends.letters - self.letters)
+        ends = expected(self.graph, self.styles, self.queues[queue].id_of(sequence), queue, self.failed)
+        missing = (ends.results - set(self.egress)) | (ends.letters - set(self.letters))
         missing |= {end for end in ends.queued if not self.queues[end[0]].has(end[1])}
         if missing:
             raise BreachError(f"root {sequence} of {queue} ended early: {sorted(missing)} missing")
         self.queues[queue].acknowledge(sequence)
+
+    @property
+    def failed(self) -> set[Place]:
+        """What user code failed for that may fail."""
+        return {place for place in self.letters if may_fail(self.styles, place[0])}
 
     def beat(self, name: str, process: Process) -> None:
         holds, waits, probes = process.flow.beat()

@@ -47,7 +47,7 @@ class FakeBus:
         self.acknowledged: list[str] = []
 
     async def consumer_state(self, stream: str, name: str) -> Any:
-        return SimpleNamespace(created_s=1.0, ack_floor_stream_sequence=0)
+        return SimpleNamespace(created_s=1.0, ack_floor_stream_sequence=0, delivered_stream_sequence=0)
 
     async def reset_consumer(self, stream: str, name: str) -> None:
         pass

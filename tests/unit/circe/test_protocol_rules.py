@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -16,6 +16,7 @@ from circe.outbox import Outbox
 from circe.seen import Seen
 from runtime.graph import TaskGraph
 from runtime.item import Part
+from tests.unit.circe import protocol_decisions
 from tests.unit.circe.protocol_walk import walk
 from tests.unit.circe.protocol_world import BreachError, Faults, World
 from tests.unit.circe.test_protocol_model import diamond, doubled, two_diamonds
@@ -23,13 +24,18 @@ from tests.unit.circe.test_protocol_model import diamond, doubled, two_diamonds
 STYLES: tuple[dict[str, str], ...] = ({}, {"left": "filter"}, {"split": "two"}, {"last": "two", "right": "filter"})
 
 
-def walks(faults: Faults | None = None, count: int = 3000, graph: TaskGraph | None = None) -> Iterator[str]:
+def walks(
+    faults: Faults | None = None,
+    count: int = 3000,
+    graph: TaskGraph | None = None,
+    styles: Sequence[dict[str, str]] = STYLES,
+) -> Iterator[str]:
     """The breaches of seeded walks over diamonds, or the graph."""
     for seed in range(count):
         rng = Random(seed)
         budget = faults and Faults(**vars(faults))
         budget = budget or Faults(rng.randint(0, 5), rng.randint(0, 2), rng.randint(0, 6), rng.randint(0, 6))
-        world = World(graph or diamond(rng.choice(["all", "any", "each"])), rng.choice(STYLES), seed, budget)
+        world = World(graph or diamond(rng.choice(["all", "any", "each"])), rng.choice(styles), seed, budget)
         try:
             walk(world)
         except BreachError as breach:
@@ -93,3 +99,25 @@ def test_when_a_head_keeps_what_it_has_although_another_is_named_a_root_never_en
     monkeypatch.setattr(Head, "surrender", lambda self: [])
     crashes_only = Faults(crash=4, head_crash=2, lose=0, repeat=0, reconnect=0, redeliver=0)
     assert any("never ends" in breach for breach in walks(crashes_only, graph=two_diamonds()))
+
+
+FLAKY = ({"left": "flaky", "last": "flaky"}, {"split": "flaky", "merge": "flaky", "last": "two"}, {"last": "flaky two"})
+
+
+@pytest.mark.parametrize("rule", ["has_letter", "has_ended"])
+def test_when_nobody_looks_what_other_attempts_came_to_an_item_ends_twice(
+    monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    assert list(walks(count=100, styles=FLAKY)) == []
+    monkeypatch.setattr(protocol_decisions, rule, lambda world, task, job: False)  # the walk's own check has its own
+    assert "ended twice" in next(walks(styles=FLAKY))
+
+
+def test_when_a_head_takes_what_others_have_read_for_new_an_item_ends_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Head, "begin", lambda self: None)
+    assert any("ended twice" in breach for breach in walks(Faults(head_crash=3), styles=FLAKY))
+
+
+def test_when_parts_of_attempts_that_are_over_still_leave_they_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Outbox, "drop", lambda self, head, over: None)
+    assert any("never ends" in breach for breach in walks(styles=FLAKY))

@@ -44,6 +44,9 @@ class SlowBus:
         self.pulls: list[Pull] = []
         self.closed = asyncio.Event()
 
+    async def consumer_state(self, stream: str, name: str) -> None:
+        return None
+
     async def reset_consumer(self, stream: str, name: str) -> None:
         if self.failures:
             self.failures -= 1
