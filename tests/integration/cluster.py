@@ -28,6 +28,11 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 SEND_WINDOW = 2000
 
 
+def patched(patches: str) -> dict[str, str]:
+    """What in ENVIRONMENT breaks or hurries the components; see `tests/faults/patches`."""
+    return {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY}/tests/faults/patches", "JUPITER_TEST_PATCHES": patches}
+
+
 class Secrecy:
     """How components are told from strangers: here not at all."""
 

@@ -22,7 +22,7 @@ from runtime.app import App
 from runtime.jetstream import bucket_stream
 from runtime.message import Message
 from runtime.reference import OBJECT_HEADER, Reference, from_headers
-from tests.integration.cluster import REPOSITORY, Cluster, cluster, worker_processes
+from tests.integration.cluster import ENVIRONMENT, REPOSITORY, Cluster, cluster, patched, worker_processes
 from tests.integration.secrecy import Keys
 from tests.waiting import until
 
@@ -54,8 +54,11 @@ class Heard:
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
     # With keys: nobody needs more of the server than `runtime.permissions` says.
     keys = Keys(tmp_path_factory.mktemp("keys"), ("big", "camera", "parted", "picky"), ("home", "node1"))
-    async with cluster(("home", "node1"), secrecy=keys, max_payload_bytes=MEBI) as started:
-        yield started
+    with pytest.MonkeyPatch.context() as patches:
+        for name, value in patched("quick_sweep").items():
+            patches.setitem(ENVIRONMENT, name, value)
+        async with cluster(("home", "node1"), secrecy=keys, max_payload_bytes=MEBI) as started:
+            yield started
 
 
 PICKY = """

@@ -21,12 +21,11 @@ from runtime.message import Delivery, Message
 from runtime.records import Beat
 from runtime.server import EmbeddedServer
 from runtime.tcp import UNDER_WAY_S
-from tests.integration.cluster import ENVIRONMENT, REPOSITORY, Cluster, Results, cluster, processes, worker_processes
+from tests.integration.cluster import ENVIRONMENT, Cluster, Results, cluster, patched, processes, worker_processes
 from tests.integration.faulty import Proxy, proxy
 from tests.waiting import until
 
 ITEMS, AT_ONCE = 40, 5
-PATCHES = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY}/tests/faults/patches", "JUPITER_TEST_PATCHES": "no_keep"}
 
 
 def gate(folder: Path) -> Path:
@@ -50,7 +49,7 @@ def write_app(folder: Path) -> Path:
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read results go at once, not after a minute, so that their ids are free again."""
-    for name, value in PATCHES.items():
+    for name, value in patched("no_keep").items():
         monkeypatch.setitem(ENVIRONMENT, name, value)
 
 

@@ -98,6 +98,15 @@ def short_keep(is_on: Callable[[], bool]) -> None:
     purging.Purge = functools.partial(Purge, 10.0)
 
 
+def quick_sweep(is_on: Callable[[], bool]) -> None:
+    """Objects that nobody needs any more go after a second. Not in tests where a process is stopped and goes on."""
+    from circe import sweeping
+    from circe.litter import Litter
+
+    sweeping.LOOK_S = 0.2
+    sweeping.Litter = functools.partial(Litter, 1.0)
+
+
 def no_keep(is_on: Callable[[], bool]) -> None:
     """The same, at once: nothing but their own honesty keeps those who come late from storing results again."""
     from circe import purging

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.app_specific_files import dnad_helper
 from tests.unit.app_specific_files.dnad_helper import app, run
 
-SEEDS = 20
+SEEDS = 8
 SAMPLE = dnad_helper.FOLDER / "sample_input" / "small.ipsum"
 EMPTY = {"anomalies": [], "not_named": 0, "packets": 0, "skipped": 0, "windows": 0}
 

@@ -47,7 +47,7 @@ def pipelines(draw: st.DrawFn) -> dict[str, Any]:
     return form
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(pipelines())
 def test_the_period_is_that_of_a_simulated_pipeline(form: dict[str, Any]) -> None:
     problem = Problem.from_form(form)
