@@ -114,9 +114,9 @@ def preparing(picture: Picture, app: App, node_count: int, *, measures: bool) ->
         text = f"profiling: {profiled}/{tasks} tasks, {links}/{node_count * (node_count - 1)} links"
         return "profiling", f"{text}; {message}" if message else text
     ready = picture.ready(app)
-    missing = ", ".join(task for task in app.graph.tasks if task not in ready)
-    text = f"starting: {len(ready)}/{tasks} workers ready"
-    return "starting", f"{text}; waiting for {missing or 'the gateway'}"
+    missing = ", ".join(task for task in app.graph.tasks if task not in ready) or "the gateway"
+    waits = picture.dispatcher_message() or f"waiting for {missing}"
+    return "starting", f"starting: {len(ready)}/{tasks} workers ready; {waits}"
 
 
 def placed(picture: Picture) -> str:

@@ -6,9 +6,11 @@ from deploy import progress
 from deploy.progress import PLAIN_EVERY_S, Plain
 from deploy.report import Figures
 from deploy.watch import Picture
+from runtime import subjects
 from runtime.app import App
 from runtime.graph import Task, TaskGraph
 from runtime.mapping import TaskMapping
+from runtime.records import Beat
 
 TASKS = {"a": Task(name="a", script="a.py", children=("home",))}
 APP = App(name="demo", digest="d1", graph=TaskGraph(TASKS, ("a",)))
@@ -34,6 +36,10 @@ def test_what_is_waited_for_before_anything_flows() -> None:
     assert progress.preparing(picture, APP, 3, measures=True) == ("profiling", "profiling: 0/1 tasks, 0/6 links")
     phase, text = progress.preparing(picture, APP, 3, measures=False)
     assert (phase, text) == ("starting", "starting: 0/1 workers ready; waiting for a")
+    said = "the new version has no queue for b: waiting until nothing is in the old one's"
+    beat = Beat(app="demo", task=subjects.DISPATCHER, incarnation="d-1", node="home", state="waiting", message=said)
+    picture.beats["d-1"] = beat
+    assert progress.preparing(picture, APP, 3, measures=False)[1] == f"starting: 0/1 workers ready; {said}"
 
 
 def test_the_mapping_in_one_line() -> None:
