@@ -6,7 +6,7 @@ from typing import Any
 
 from deploy.report import COUNTS
 from runtime.network import HOME
-from runtime.units import seconds
+from runtime.units import seconds, size
 
 MIB = 1 << 20
 
@@ -42,12 +42,13 @@ def is_news(found: dict[str, Any]) -> bool:
     return bool(said) and not said.startswith("waiting for") and said not in found["state"]
 
 
-QUEUE_COLUMNS = ("QUEUE OF", "IN FLIGHT", "LAG", "HELD", "MIB")
+QUEUE_COLUMNS = ("QUEUE OF", "READ BY", "IN FLIGHT", "LAG", "HELD", "BYTES", "OF")
 
 
 def queue_row(task: str, queue: dict[str, Any]) -> tuple[Any, ...]:
     """One inner queue."""
-    return (task, queue["in_flight"], queue["lag"], queue["messages"], f"{queue['bytes'] / MIB:,.1f}")
+    held = (queue["in_flight"], queue["lag"], queue["messages"], size(queue["bytes"]), size(queue["max_bytes"]))
+    return (task, queue["head"] or "nobody", *held)
 
 
 WORKER_COLUMNS = (

@@ -7,7 +7,7 @@ has yet to take what was written before the ping. There the kernel's own limit h
 
 from __future__ import annotations
 
-PING_INTERVAL_S = 2.5
+PING_INTERVAL_S = 2.0
 SILENT_PINGS = 3
 """So many pings behind which nothing waited, and not a byte since: nobody is there."""
 UNANSWERED_PINGS = 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.tables import brief
+from deploy.tables import brief, queue_row
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,8 @@ from deploy.tables import brief
 )
 def test_a_state_is_a_word_or_two_in_a_table(state: str, word: str) -> None:
     assert brief(state) == word
+
+
+def test_a_queue_shows_who_reads_it_and_how_full_it_is() -> None:
+    queue = {"head": None, "in_flight": 0, "lag": 7, "messages": 9, "bytes": 3 << 20, "max_bytes": 1 << 30}
+    assert queue_row("cut", queue) == ("cut", "nobody", 0, 7, 9, "3 MiB", "1 GiB")
