@@ -13,10 +13,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mapper.arrivals import Arrivals
 from mapper.guard import DeadEnd, Guard, guarded
 from mapper.problem import BoolArray, FloatArray, Problem
 from mapper.ranks import TIE_RATIO
 from mapper.schedule import Schedule, timelines
+
+NO_NODE = -1
 
 
 def place_in_order(
@@ -37,7 +40,7 @@ def place_in_order(
 
 
 class Placement:
-    """The state of one run: what is placed, when inputs arrive everywhere, when nodes are free."""
+    """The state of one run: what is placed, and when nodes are free."""
 
     def __init__(
         self,
@@ -52,34 +55,54 @@ class Placement:
         self._room = None if room is None else list(room)
         self._compute_s = problem.compute_s
         self._has_one_node = (problem.allowed.sum(axis=1) == 1).tolist()
-        self._ready_s = np.full((task_count, node_count), problem.release_s)
         self._timelines = timelines(problem)
         self._tail_s = np.array([timeline.tail_s() for timeline in self._timelines])
         self._work_s = [0.0] * node_count
-        # Without a path the latency alone is inf; 0 bytes at inf seconds per byte would not be a number.
-        self._per_byte_s = np.where(problem.linked, problem.inverse_bandwidth_s_per_byte, 0.0)
-        by_source = np.argsort(problem.edge_sources, kind="stable")
-        targets, sizes = problem.edge_targets[by_source], problem.edge_bytes[by_source][:, None]
-        ends = np.bincount(problem.edge_sources, minlength=task_count).cumsum().tolist()
-        spans = list(zip([0, *ends], ends, strict=False))
-        self._children = [targets[first:end] for first, end in spans]
-        self._sizes = [sizes[first:end] for first, end in spans]
         self._is_plain = only is None and room is None and problem.is_fully_linked
-        self._assignment = [0] * task_count
-        self._start_s, self._finish_s = [0.0] * task_count, [0.0] * task_count
+        self._ready_s = np.empty(node_count)
+        """When the inputs of the task that is being placed could be on each node."""
+        self._assignment = np.zeros(task_count, dtype=np.intp)
+        self._start_s, self._finish_s = [0.0] * task_count, np.zeros(task_count)
 
     def run(self, order: Sequence[int]) -> Schedule:
-        for task in order:
-            node = self._best(task, self._compute_s[task]) if self._is_plain else self._choose(task)
+        arrivals, end = Arrivals(self._problem, order), 0
+        for place, task in enumerate(order):
+            if place == end:
+                first, ready_s = place, arrivals.from_place(place, self._assignment, self._finish_s)
+                end = first + len(ready_s)
+                favourites = self._favourites(order[first:end], ready_s)
+            self._ready_s = ready_s[place - first]
+            node = self._next(task, favourites[place - first])
             if node is None:
                 raise DeadEnd(task)
             self._commit(task, node)
         return Schedule(
-            assignment=tuple(self._assignment),
+            assignment=tuple(self._assignment.tolist()),
             start_s=tuple(self._start_s),
-            finish_s=tuple(self._finish_s),
+            finish_s=tuple(self._finish_s.tolist()),
             order=tuple(order),
         )
+
+    def _favourites(self, tasks: Sequence[int], ready_s: FloatArray) -> list[int]:
+        """By task, the node that is the best if the task can start there at once; none where two are as good."""
+        if not self._is_plain or len(tasks) == 1:  # for one it does not pay
+            return [NO_NODE] * len(tasks)
+        floor = ready_s + self._compute_s[list(tasks)]
+        if self._bias_s is not None:
+            floor += self._bias_s[list(tasks)]
+        nodes = floor.argmin(axis=1)
+        least = floor[np.arange(len(nodes)), nodes]
+        is_alone = (floor <= least[:, None] * (1 + TIE_RATIO)).sum(axis=1) == 1
+        nodes[~(is_alone & np.isfinite(least))] = NO_NODE
+        found: list[int] = nodes.tolist()
+        return found
+
+    def _next(self, task: int, favourite: int) -> int | None:
+        if favourite != NO_NODE:
+            ready_s = float(self._ready_s[favourite])
+            if self._timelines[favourite].earliest(ready_s, float(self._compute_s[task, favourite]))[0] == ready_s:
+                return favourite
+        return self._best(task, self._compute_s[task]) if self._is_plain else self._choose(task)
 
     def _choose(self, task: int) -> int:
         """The best node, after the preferences that may have to be given up: `only`, and room on the node."""
@@ -112,14 +135,14 @@ class Placement:
 
     def _best(self, task: int, compute_s: FloatArray) -> int | None:
         """The node with the least score among those where `compute_s` is finite."""
-        ready_s, bias_s = self._ready_s[task], None if self._bias_s is None else self._bias_s[task]
+        ready_s, bias_s = self._ready_s, None if self._bias_s is None else self._bias_s[task]
         score = np.maximum(ready_s, self._tail_s)
         score += compute_s
         floor = ready_s + compute_s
         if bias_s is not None:
             score += bias_s
             floor += bias_s
-        best = float(np.minimum.reduce(score))
+        best = float(score[score.argmin()])
         if best == math.inf:
             return None
         # Nothing can finish before its inputs and its own seconds: only these nodes can still win, in a gap or not.
@@ -148,20 +171,11 @@ class Placement:
         return next(node for node in nodes if self._work_s[node] <= least_s * (1 + TIE_RATIO))
 
     def _commit(self, task: int, node: int) -> None:
-        problem = self._problem
+        timeline = self._timelines[node]
         duration_s = float(self._compute_s[task, node])
-        start_s, slot = self._timelines[node].earliest(float(self._ready_s[task, node]), duration_s)
-        finish_s = start_s + duration_s
-        self._timelines[node].add(slot, start_s, finish_s)
-        self._tail_s[node] = self._timelines[node].tail_s()
-        self._assignment[task], self._start_s[task], self._finish_s[task] = node, start_s, finish_s
-        self._work_s[node] += duration_s / problem.cores[node]
+        start_s = timeline.take(float(self._ready_s[node]), duration_s)
+        self._tail_s[node] = timeline.tail_s()
+        self._assignment[task], self._start_s[task], self._finish_s[task] = node, start_s, start_s + duration_s
+        self._work_s[node] += duration_s / self._problem.cores[node]
         if self._room is not None and not self._has_one_node[task]:
             self._room[node] -= 1
-        children = self._children[task]
-        if len(children):
-            # In the order of additions of `Problem.transfer_s`, so that the evaluator gets the same bits.
-            arrival_s = self._sizes[task] * self._per_byte_s[node]
-            arrival_s += problem.latency_s[node]
-            arrival_s += finish_s
-            self._ready_s[children] = np.maximum(self._ready_s.take(children, axis=0), arrival_s)

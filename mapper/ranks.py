@@ -67,11 +67,10 @@ def _kinds(allowed: BoolArray) -> tuple[FloatArray, IndexArray]:
 def upward_rank(problem: Problem, costs: MeanCosts | None = None) -> tuple[float, ...]:
     """Mean length of the longest way from the start of a task to the end of the graph."""
     costs = costs or mean_costs(problem)
-    rank = list(costs.compute_s)
+    rank, transfer_s, targets = list(costs.compute_s), costs.transfer_s, problem.edge_targets.tolist()
     for task in reversed(problem.topological):
-        below = [costs.transfer_s[e] + rank[problem.edges[e].target] for e in problem.outgoing[task]]
-        if below:
-            rank[task] += max(below)
+        if below := problem.outgoing[task]:
+            rank[task] += max([transfer_s[e] + rank[targets[e]] for e in below])
     return tuple(rank)
 
 
