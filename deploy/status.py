@@ -83,6 +83,8 @@ async def _queue(bus: Bus, app: App, task: str, picture: Picture) -> dict[str, A
 
 def state(picture: Picture, app: App) -> str:
     """In a few words: in place, or what is waited for."""
+    if picture.mapping_fault:
+        return f"not obeyed: {picture.mapping_fault}"
     if picture.mapping is None:
         return picture.mapper_message() or "waiting for a mapping"
     fault = mapping_fault(app, picture.mapping)

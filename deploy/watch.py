@@ -30,6 +30,8 @@ class Picture:
     app: str
     edges: EdgeRecord | None = None
     mapping: TaskMapping | None = None
+    mapping_fault: str = ""
+    """Why the record of the mapping cannot be read; the one before it is in force, where there was one."""
     epoch: int = 0
     beats: dict[str, Beat] = field(default_factory=dict)
     """By incarnation: the last beat of each that is not gone."""
@@ -94,7 +96,10 @@ class Picture:
             decoded = None if record.payload is None else codec.decode_record(record.payload)
             self._take(record, decoded)
         except (ValueError, KeyError, TypeError) as error:
-            refuse(f"the record {record.subject}", error)
+            if record.subject == subjects.mapping(self.app):
+                self.mapping_fault = f"the mapping cannot be read: {error}"
+            else:
+                refuse(f"the record {record.subject}", error)
 
     def _take(self, record: Record, decoded: dict[str, Any] | None) -> None:
         match record.subject.split(".")[1:]:
@@ -102,7 +107,7 @@ class Picture:
                 self.edges = None if decoded is None else EdgeRecord.from_record(decoded)
             case ["mapping", _]:
                 self.mapping = None if decoded is None else TaskMapping.from_record(decoded)
-                self.epoch = record.sequence
+                self.mapping_fault, self.epoch = "", record.sequence
             case ["status", _, task, incarnation]:
                 self._take_beat(task, incarnation, None if decoded is None else Beat.from_record(decoded))
             case ["profile", "exec", _, task, token]:

@@ -108,7 +108,8 @@ async def test_a_mapping_that_is_refused_is_told_until_there_is_another(running:
 
     async def is_told() -> bool:
         status = await kit.status()
-        return is_news(status) and "is refused" in status["dispatcher"]
+        is_seen = status["state"].startswith("not obeyed: the mapping cannot be read")
+        return is_seen and is_news(status) and "is refused" in status["dispatcher"]
 
     await until(is_told)
     await running.map(kit.app, {"picky": "home"})
