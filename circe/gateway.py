@@ -149,6 +149,8 @@ class AppGateway:
             item_id, headers = identify({}, self._run, sequence)
         task = delivery.subject[len(self._prefix) :] or None
         item = Input(sequence, item_id, delivery.payload, headers, task, delivery.reply, time.monotonic())
+        if self._is_early(item.task):
+            return None  # all that is not acknowledged is read again when the edge record names its task
         if reason := self._unfit(item):
             self._later(self._bury(item, reason), f"bury {item.item_id}")
             return None
@@ -187,6 +189,10 @@ class AppGateway:
         self._background.discard(task)
         self.reader.aside = len(self._background)
         self.reader.turn_soon()
+
+    def _is_early(self, task: str | None) -> bool:
+        """Whether an input is for a task that the application has, but not yet in the version in force."""
+        return task is not None and not self.head.takes(task) and task in (*self._app.graph.entries, *self._app.fed)
 
     def _unfit(self, item: Input) -> str:
         """Why an input cannot enter the graph; empty when it can."""

@@ -119,7 +119,7 @@ class Head:
         self._live = edges.heads.get(self.queue) == self.incarnation
         is_readdressed = False
         if self.queue == HOME:
-            is_readdressed = bool(self._inputs) and (self._entries, self._fed) != (edges.entries, edges.fed)
+            is_readdressed = (self._entries, self._fed) != (edges.entries, edges.fed)
             self._entries, self._fed = edges.entries, edges.fed
         if is_readdressed:
             self.surrender()

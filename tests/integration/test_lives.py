@@ -122,3 +122,25 @@ async def test_an_edit_that_gives_inputs_to_another_task_finishes_those_in_fligh
         await until(running, app, lambda messages: not messages)
         assert results.twice() == []
         assert await dead_letters(running, app) == 0
+
+
+async def test_what_is_for_a_task_that_an_edit_brings_waits_for_it(tmp_path: Path) -> None:
+    """It became a dead letter, because the version in force had no such task."""
+    async with cluster(("home",)) as running:
+        folder = write_app(tmp_path / "second")
+        app = await running.submit(folder)
+        await running.map(app, {"slow": "home"})
+        config = CONFIG.replace("[slow]", "[slow, other]", 1)
+        more = "      - {name: other, base_script: slow.py, children: [home]}\n"
+        (folder / "app_config.yaml").write_text(config + more)
+        edited = await running.submit(folder)
+        results = Results()
+        await running.bus.subscribe(subjects.egress(app.name), results.take)
+        await until(running, app, lambda messages: True)
+        await asyncio.sleep(1.0)  # the gateway hears of the edit long before it is in place
+        await running.bus.store_until(subjects.ingress(app.name, "other"), b"0.01")
+        await asyncio.sleep(1.0)
+        await running.map(edited, {"slow": "home", "other": "home"})
+        await results.wait_for(1)
+        await until(running, app, lambda messages: not messages)
+        assert await dead_letters(running, app) == 0
