@@ -12,7 +12,7 @@ from circe.letters import Origin, dead_letter, letter_headers
 from circe.replay import origin_of
 from runtime import subjects
 from runtime.bus import Bus
-from runtime.bus_errors import BusClosed, BusFault
+from runtime.bus_errors import BusClosed
 from runtime.network import HOME
 
 logger = logging.getLogger(__name__)
@@ -58,12 +58,12 @@ class Burial:
             self.waiting -= 1
         return True
 
-    async def _try(self, subject: str, letter: bytes, headers: Mapping[str, str]) -> BusFault | None:
+    async def _try(self, subject: str, letter: bytes, headers: Mapping[str, str]) -> Exception | None:
         try:
             await self._bus.store(subject, letter, headers, STORE_DEADLINE_S)
         except BusClosed:
             raise
-        except BusFault as fault:
+        except Exception as fault:  # whatever it is: an item without its end would be in flight for ever, and unseen
             return fault
         return None
 

@@ -10,7 +10,7 @@ import pytest
 from circe import burial
 from circe.burial import Burial
 from runtime.bus import Bus
-from runtime.bus_errors import BusClosed, BusFault, StreamFull
+from runtime.bus_errors import BusClosed, PayloadSizeError, StreamFull
 from runtime.message import PubAck
 
 FULL = StreamFull(10077, "maximum bytes exceeded")
@@ -19,7 +19,7 @@ FULL = StreamFull(10077, "maximum bytes exceeded")
 class Graves:
     """Takes letters while there is room; counts how many try at the same time."""
 
-    def __init__(self, fault: BusFault | None) -> None:
+    def __init__(self, fault: Exception | None) -> None:
         self.fault = fault
         self.stored: list[str] = []
         self.trying = self.most_trying = self.tries = 0
@@ -47,8 +47,9 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
-async def test_letters_wait_for_room_and_one_of_them_tries() -> None:
-    graves = Graves(FULL)
+@pytest.mark.parametrize("fault", [FULL, PayloadSizeError("a server that takes less than the last one")])
+async def test_letters_wait_for_room_and_one_of_them_tries(fault: Exception) -> None:
+    graves = Graves(fault)
     made = Burial(cast(Bus, graves))
     storing = [asyncio.create_task(made.store(f"d.{number}", b"", {}, f"{number}")) for number in range(20)]
     await turns(10)
