@@ -7,7 +7,7 @@ because a dead letter too many is better than a result that is missing without o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from runtime.graph import TaskGraph
@@ -39,20 +39,25 @@ class Step(NamedTuple):
     """One of them gets it (`route`), and otherwise all."""
 
 
-def course(graph: TaskGraph, task: str, item_id: str) -> dict[Place, Step]:
-    """By place, from the item on: only what would not be without it, so not a join that does with its other parents."""
-    ids = _ids(graph, task, item_id)
+def course(graph: TaskGraph, *items: Place) -> dict[Place, Step]:
+    """By place, from the items on: only what would not be without them, so not a join that does with its other
+    parents."""
+    ids = _ids(graph, items)
     return {
         Place(found, each): _step(graph, ids, found, each) for found, found_ids in ids.items() for each in found_ids
     }
 
 
-def _ids(graph: TaskGraph, task: str, item_id: str) -> dict[str, tuple[str, ...]]:
-    ids: dict[str, tuple[str, ...]] = {task: (item_id,)}
-    for found in graph.segment(task):
+def _ids(graph: TaskGraph, items: Sequence[Place]) -> dict[str, tuple[str, ...]]:
+    own = {place.task: tuple(item_id for task, item_id in items if task == place.task) for place in items}
+    ids: dict[str, tuple[str, ...]] = {}
+    for found in graph.segment(*own):
         given = [(parent, each) for parent in graph.parents(found) for each in ids.get(parent, ())]
-        if found != task and given and _needs(graph, found, len({parent for parent, _ in given})):
-            ids[found] = tuple(dict.fromkeys(_id_at(graph, found, parent, each) for parent, each in given))
+        if found in graph.queues or not _needs(graph, found, len({parent for parent, _ in given})):
+            given = []
+        below = (_id_at(graph, found, parent, each) for parent, each in given)
+        if found_ids := tuple(dict.fromkeys((*own.get(found, ()), *below))):
+            ids[found] = found_ids
     return ids
 
 

@@ -31,6 +31,14 @@ def verify(
     queued: Annotated[
         str | None, typer.Option(metavar="TASK,…", help="Tasks to give a queue, as if they said `edge: queued`.")
     ] = None,
+    failing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TASK,…",
+            help="Tasks whose code is to fail at one time and not at another: an item may "
+            "end there as a dead letter instead, but only so.",
+        ),
+    ] = None,
     source: Annotated[
         Path | None,
         typer.Option("--input", "-i", metavar="FILE", help="Payloads to send. Default: the entry tasks' samples."),
@@ -68,6 +76,7 @@ def verify(
         kinds=chosen(faults),
         nodes=nodes,
         queued=tuple((queued or "").replace(",", " ").split()),
+        failing=tuple((failing or "").replace(",", " ").split()),
         source=source,
         log=log,
         patience_s=patience,

@@ -14,8 +14,9 @@ from typing import Any
 
 from deploy import verify_faults
 from deploy.progress import Progress
-from deploy.verdict import Left, Shape, agreed
+from deploy.verdict import Failing, Left, Shape, agreed
 from deploy.verify_book import Book
+from deploy.verify_failing import begun
 from deploy.verify_plan import Fault, schedule
 from deploy.verify_report import Round, report
 from deploy.verify_setup import VerifyPlan
@@ -47,13 +48,15 @@ async def _verify(service: Service, plan: VerifyPlan, show: Progress, say: Calla
         show.say(f"learning what {len(plan.payloads)} payloads lead to")
         shapes = await _learn(trial, book, len(plan.payloads))
         learnt = book.sent_count
-        rounds = await _under_faults(service, trial, plan, show)
+        with begun(plan.flag):
+            rounds = await _under_faults(service, trial, plan, show)
         show.say("settling")
         left = await trial.settled(SETTLE_PATIENCES * plan.options.patience_s)
         await asyncio.sleep(QUIET_S)
         await trial.recorder.read_letters()
         held = await _held(trial)
-        verdict = book.judge(shapes, held, left, learnt)
+        failing = Failing(trial.app.graph, plan.options.failing) if plan.options.failing else None
+        verdict = book.judge(shapes, held, left, learnt, failing)
         restarts = trial.local.supervisor.restarts
     return report(rounds, verdict, _about(plan, restarts))
 

@@ -10,7 +10,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from deploy.verdict import EXAMPLES, End, Ends, Left, Letter, Result, Row, Shape, Verdict, breaches
+from deploy.verdict import EXAMPLES, End, Ends, Failing, Left, Letter, Result, Row, Shape, Verdict, breaches
 from runtime import subjects
 
 _ROOT_BITS = 48
@@ -118,7 +118,9 @@ class Book:
         task, _, item_id = name.partition("/")
         return self.number(item_id), (task, item_id[len(self._prefix) :].partition(".")[2])
 
-    def judge(self, shapes: Sequence[Shape], held: frozenset[str], left: Left, since: int = 0) -> Verdict:
+    def judge(
+        self, shapes: Sequence[Shape], held: frozenset[str], left: Left, since: int = 0, failing: Failing | None = None
+    ) -> Verdict:
         """Hold every input from number `since` on against its shape; `held` are message ids the ingress has still."""
         ends, foreign = self._ends()
         rows: dict[int, Row] = defaultdict(Row)
@@ -133,7 +135,7 @@ class Book:
             row.repeats += found.repeats
             message_id = f"{self.stem}-{number}"
             is_taken = self._sequences[number] > 0
-            for breach, words in breaches(found, shapes[self._keys[number]], is_taken, message_id in held):
+            for breach, words in breaches(found, shapes[self._keys[number]], is_taken, message_id in held, failing):
                 row.counts[breach] += 1
                 examples = verdict.examples.setdefault(breach, [])
                 if len(examples) < EXAMPLES:

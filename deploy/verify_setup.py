@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +42,8 @@ class VerifyOptions:
     nodes: str | None = None
     queued: tuple[str, ...] = ()
     """Tasks that are given a queue."""
+    failing: tuple[str, ...] = ()
+    """Tasks whose user code fails at one time and not at another."""
     source: Path | None = None
     log: Path | None = None
     patience_s: float = 120.0
@@ -57,13 +61,16 @@ class VerifyPlan:
     max_store_bytes: int | None
     grouping: tuple[str, ...] = ()
     """Gathers that take one item at a time here."""
+    flag: Path = Path()
+    """While this exists, failing tasks fail."""
 
 
 def plan_verify(options: VerifyOptions) -> VerifyPlan:
     """Check everything that can be checked; raises UsageError (AppError), and nothing was started."""
     grouping = [task.name for task in prepare(options.folder).app.graph.tasks.values() if meets_others(task)]
-    with variant(options.folder, options.queued) as folder:
-        return replace(_plan(options, folder), grouping=tuple(grouping))
+    flag = Path(tempfile.gettempdir(), f"jupiter-verify-{secrets.token_hex(8)}")
+    with variant(options.folder, options.queued, options.failing, flag) as folder:
+        return replace(_plan(options, folder), grouping=tuple(grouping), flag=flag)
 
 
 def _plan(options: VerifyOptions, folder: Path) -> VerifyPlan:

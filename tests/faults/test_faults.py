@@ -48,3 +48,11 @@ def test_every_input_ends_once_whatever_is_broken(tmp_path: Path) -> None:
     assert outcome.breaches == {}, outcome.said
     assert outcome.status == 0, outcome.said
     assert {each["fault"] for each in outcome.report["faults"] if each["times"]} == {*kinds, "none"}, outcome.said
+
+
+def test_every_input_ends_once_when_user_code_fails_now_and_then(tmp_path: Path) -> None:
+    faults = "kill-worker,worker-before-send,worker-after-send,worker-after-report,kill-gateway,move"
+    options = ("--failing", "merge,fan,first,each", "--faults", faults, "--rounds", "12", "--items-per-s", "40")
+    outcome = verify(tmp_path, *options, seconds=120.0, seed=SEED)
+    assert outcome.breaches == {}, outcome.said
+    assert outcome.status == 0, outcome.said

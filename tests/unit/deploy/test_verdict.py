@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.verdict import BREACHES, Left, Letter, Result, Shape, Verdict, agreed
+from deploy.verdict import BREACHES, Failing, Left, Letter, Result, Shape, Verdict, agreed
 from deploy.verify_book import Book
+from runtime.graph import Task, TaskGraph
 
 RUN = "abc123"
 PLAIN = Shape({("fan", "1"): 11, ("fan", "2"): 22, ("first", ""): 33})
@@ -210,3 +211,66 @@ def test_an_id_tells_its_input_and_any_other_id_tells_none(text: str) -> None:
     assert book.number(f"{RUN}-~v1-0.{text}") == 0
     assert book.number(f"{RUN}-~v1-1{text}") is None
     assert book.number(text) is None
+
+
+def task(name: str, *children: str, join: str = "all") -> Task:
+    return Task(name=name, script="s.py", children=children, join=join)
+
+
+GRAPH = TaskGraph(
+    {
+        each.name: each
+        for each in (
+            task("left", "merge", "first"),
+            task("right", "merge", "first"),
+            task("merge", "fan"),
+            task("fan", "home"),
+            task("first", "home", join="any"),
+        )
+    },
+    ("left", "right"),
+)
+FAILING = Failing(GRAPH, ("left", "right", "merge", "fan"))
+
+
+def failing(inputs: Inputs) -> dict[str, int]:
+    return breaches(inputs.book.judge(SHAPES, inputs.held, Left(), failing=FAILING))
+
+
+def test_a_letter_of_a_task_that_may_fail_stands_for_all_that_comes_below() -> None:
+    inputs = Inputs()
+    inputs.end_all(but=(0, "fan"))
+    inputs.letter(0, "merge")
+    assert failing(inputs) == {}
+    assert breaches(inputs.judge()) == {"invented": 1}  # where it may not
+
+
+def test_a_letter_beside_part_of_what_it_stands_for_is_no_second_end() -> None:
+    inputs = Inputs()
+    inputs.end_all(but=(0, "fan"))
+    inputs.result(0, "fan", "1", 11)
+    inputs.letter(0, "left")
+    assert failing(inputs) == {}
+
+
+def test_a_letter_that_stands_for_nothing_is_a_second_end() -> None:
+    inputs = Inputs()
+    inputs.end_all()
+    inputs.letter(0, "left")
+    assert failing(inputs) == {"ended_twice": 1}
+
+
+def test_what_a_letter_does_not_stand_for_is_lost() -> None:
+    inputs = Inputs()
+    inputs.end_all(but=(0, "first"))
+    inputs.letter(0, "merge")
+    assert failing(inputs) == {"ended_twice": 1, "lost": 1}
+
+
+def test_what_needs_one_of_two_is_missing_rightly_when_both_are_dead() -> None:
+    inputs = Inputs()
+    inputs.end_all(but=(0, "first"))
+    inputs.book._results = {name: held for name, held in inputs.book._results.items() if not name.startswith("fan/")}
+    inputs.letter(0, "left")
+    inputs.letter(0, "right")
+    assert failing(inputs) == {}
