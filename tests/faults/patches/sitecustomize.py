@@ -35,15 +35,30 @@ def no_dedup(is_on: Callable[[], bool]) -> None:
     """The egress takes an id as often as it comes."""
     from circe import egress
 
-    proper = egress.Egress._headers
+    proper = egress.Egress._message
 
-    def headers(result: Any) -> dict[str, str]:
-        given = proper(result)
+    def message(self: Any, result: Any) -> Any:
+        given = proper(self, result)
         if is_on():
-            given.pop("Nats-Expected-Last-Subject-Sequence")
+            given.headers.pop("Nats-Expected-Last-Subject-Sequence")
         return given
 
-    egress.Egress._headers = staticmethod(headers)
+    egress.Egress._message = message
+
+
+def no_looks(is_on: Callable[[], bool]) -> None:
+    """No attempt asks what another came to."""
+    from circe.earlier import Earlier
+
+    for name in ("has_letter", "has_ended"):
+        setattr(Earlier, name, _blind(getattr(Earlier, name), is_on))
+
+
+def _blind(proper: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
+    async def look(self: Any, job: Any) -> bool:
+        return not is_on() and await proper(self, job)
+
+    return look
 
 
 def lost_frame(is_on: Callable[[], bool]) -> None:
