@@ -71,6 +71,8 @@ class Output:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         except OSError as error:
+            if self.path is None and isinstance(error, BrokenPipeError):
+                raise  # whoever reads us has seen enough: no fault, and `deploy.cli` knows what to do
             where = self.path or "standard output"
             raise JupiterError(f"results cannot be written to {where}: {error.strerror}") from error
 
