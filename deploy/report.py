@@ -137,6 +137,8 @@ def summary(report: dict[str, Any]) -> list[str]:
             found = f"measured {seconds(measured[what])}"
             if what == "period_s" and measured["elapsed_s"] < STEADY_S:
                 found = "the run was too short to measure it"
+            elif what == "makespan_s":
+                found += " for the first item, from sending it to reading its result"
             lines.append(f"{name}: predicted {seconds(predicted[what])}, {found}")
     if items["resent"]:
         lines.append(f"sent again: {counted(items['resent'], 'input')}")
