@@ -88,6 +88,8 @@ class Flow:
         self._outbox.follow({child: edges.workers.get(child, ()) for child in self._children}, edges.partitioned)
 
     def _forget_heads(self, heads: Set[str]) -> None:
+        if heads:
+            self._outbox.forget_heads(heads)
         if self._join is not None:
             self._join.forget_heads(heads)
         for head in heads:

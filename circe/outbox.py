@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from typing import NamedTuple
 
 from circe.credit import Amount, SenderLedger
@@ -72,6 +72,12 @@ class Outbox:
             self._queues[child] = deque(
                 (name, part) for name, part in queue if name != head or part.attempt > over.get(part.root, 0)
             )
+
+    def forget_heads(self, heads: Set[str]) -> None:
+        """Nobody waits for what comes of their parts."""
+        for child, queue in self._queues.items():
+            if any(name in heads for name, _ in queue):
+                self._queues[child] = deque((name, part) for name, part in queue if name not in heads)
 
     def clear(self) -> None:
         """Nothing of what waits is to go any more."""

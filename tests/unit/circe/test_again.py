@@ -74,3 +74,5 @@ def test_what_waits_of_an_attempt_that_is_over_does_not_leave() -> None:
     outbox.put("c", "other", Part(1, 1, 7, "r-1", b"v"))
     outbox.drop("h", {1: 1})
     assert sorted(outbox.held()) == [("h", 1, 2), ("h", 2, 1), ("other", 1, 1)]
+    outbox.forget_heads({"h"})
+    assert list(outbox.held()) == [("other", 1, 1)]
