@@ -7,6 +7,7 @@ for. Only applications that ask for it are placed so, and the mapper's process l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -166,11 +167,19 @@ class Placing:
             )
         except WrongLastSequence:
             logger.info("%s: somebody else was first to map it", name)
+            await self._look(name)
         except TransportError as error:
             logger.warning("%s: placed, but the mapping is not published: %s", name, error)
         else:
             self._mappings[name] = ready.mapping, sequence
             logger.info("%s: placed by the agents: %s", name, dict(ready.mapping.assignment))
+
+    async def _look(self, name: str) -> None:
+        """A mapping that went before we listened is heard of by nobody, but has a sequence; others will be heard of."""
+        with contextlib.suppress(TransportError):
+            found = await self._bus.leader_last_message(subjects.CONTROL_STREAM, subjects.mapping(name))
+            if found is None or not found.payload:
+                self._mappings[name] = None, 0 if found is None else found.sequence
 
     def _say(self, app: App, message: str) -> None:
         """A beat in the mapper's name: whoever waits for a mapping looks there."""

@@ -24,6 +24,7 @@ from mapper.schedule import evaluate
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
+from runtime.bus_errors import WrongLastSequence
 from runtime.errors import JupiterError, TransportError, UsageError
 from runtime.mapping import BY_HAND, TaskMapping
 from runtime.message import Record
@@ -219,17 +220,32 @@ class MapperService:
             task_s=costs.without_home(mapping.task_s),
             uncertain=stated.uncertain_in(mapping.assignment),
         )
-        before = self._records.mappings.get(app.name)
-        self._records.mappings[app.name] = mapping
+        records, subject = self._records, subjects.mapping(app.name)
+        before, epoch = records.mappings.get(app.name), records.epochs.get(app.name, 0)
+        records.mappings[app.name] = mapping
         try:
-            await self._bus.put_record(subjects.mapping(app.name), codec.encode_record(mapping.to_record()))
+            payload = codec.encode_record(mapping.to_record())
+            put = await self._bus.put_record(subject, payload, expected_last_sequence=epoch)
         except TransportError as error:
             # It may be there or not: as long as nobody says that it is, it is made again.
-            if self._records.mappings.get(app.name) is mapping:
-                _put_back(self._records.mappings, app.name, before)
+            if records.mappings.get(app.name) is mapping:
+                _put_back(records.mappings, app.name, before)
+            if isinstance(error, WrongLastSequence):
+                await self._look(app.name)
+                return "somebody else was first to map it"
             return f"mapped, but the mapping is not published: {error}"
+        records.epochs[app.name] = max(put, records.epochs.get(app.name, 0))
         logger.info("%s: %s maps %s", app.name, mapping.algorithm, dict(mapping.assignment))
         return ""
+
+    async def _look(self, name: str) -> None:
+        """What mapping there is that we have not heard of: one by hand, one that is gone, or our own first try."""
+        with contextlib.suppress(TransportError):
+            found = await self._bus.leader_last_message(subjects.CONTROL_STREAM, subjects.mapping(name))
+            if found is None:
+                self._records.epochs[name] = 0
+            else:
+                self._take(replace(found.as_record(), payload=found.payload or None))
 
     def _beat(self, app: App, message: str) -> None:
         self._beats += 1

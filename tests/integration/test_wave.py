@@ -98,6 +98,23 @@ async def recorded(bus: Bus, app: App) -> Recorded:
     return Recorded(app, NODES, found)
 
 
+async def test_what_was_mapped_before_the_agent_listened_and_is_gone_is_placed(
+    own_server: EmbeddedServer, own_bus: Bus, tmp_path: Path
+) -> None:
+    """The record that says so is heard by nobody who comes later, but no mapping could be put in its place."""
+    await lay_out(own_bus)
+    await own_bus.delete_record(CONTROL, subjects.mapping("again"))
+    folder = tmp_path / "again"
+    app = write_app(folder, {"a": "def process(item, ctx):\n    return item"})
+    await submit(own_bus, folder, replace(app, mapper="wave_greedy", mapper_options=MapperOptions(distributed=True)))
+    async with (
+        watch(own_bus, CONTROL, subjects.mapping("again"), TaskMapping.from_record) as maps,
+        agent(own_server.url, "home", tmp_path / "cache"),
+    ):
+        found = await until(lambda: maps.get("again"))
+        assert found.assignment == {"a": "home"}
+
+
 async def put_mapping(running: Cluster, app: App) -> TaskMapping:
     async with watch(running.bus, CONTROL, subjects.mapping(app.name), TaskMapping.from_record) as maps:
         return await until(lambda: maps.get(app.name))
