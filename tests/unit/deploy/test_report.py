@@ -79,7 +79,10 @@ def test_prediction_stands_beside_measurement() -> None:
     assert report["measured"]["items_per_s"] == 2.0
     assert report["measured"]["first_result_s"] == 2.5
     assert (report["algorithm"], report["epoch"], report["mapping"]) == ("heft", 12, {"a": "n1", "b": "n2"})
-    assert "makespan: predicted 500 ms, measured 600 ms" in summary(report)
+    assert (
+        "makespan: predicted 500 ms, measured 600 ms for the first item, from sending it to reading its result"
+        in summary(report)
+    )
 
 
 def test_a_run_in_which_nothing_happened_has_a_report() -> None:
