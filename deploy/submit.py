@@ -119,9 +119,9 @@ async def submit_app(
             nodes = len(watch.picture.nodes)
             _, text = progress.preparing(watch.picture, app, nodes, measures=mapping is None)
             text = f"{app.name} is not in place after {timeout_s:g} s: {text}"
-            raise JupiterError(f"{text}; {await _undo(bus, app, is_new=before is None)}") from None
+            raise JupiterError(f"{text}; {await _undo(bus, app, before)}") from None
         except JupiterError as error:
-            raise JupiterError(f"{error}; {await _undo(bus, app, is_new=before is None)}") from error
+            raise JupiterError(f"{error}; {await _undo(bus, app, before)}") from error
         found = watch.picture.mapping
     if before is not None:
         await forget_bundle(bus, before.digest)
@@ -129,9 +129,11 @@ async def submit_app(
     return {"app": app.name, "digest": app.digest, "state": "in place", "mapping": places}
 
 
-async def _undo(bus: Bus, app: App, *, is_new: bool) -> str:
+async def _undo(bus: Bus, app: App, before: App | None) -> str:
     """After a failure: nothing stays of an application that was not there before; in a few words."""
-    if not is_new:
+    if before is not None and before.digest != app.digest:
+        return "until this version can run the one before goes on, which takes its place again when it is submitted"
+    if before is not None:
         return f"it stays submitted; jupiter delete {app.name} takes it away"
     await bus.delete_record(subjects.CONTROL_STREAM, subjects.app(app.name))
     await forget_bundle(bus, app.digest)

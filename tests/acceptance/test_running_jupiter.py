@@ -214,6 +214,16 @@ async def keeps_nothing_of_what_cannot_start(day: Day) -> None:
     said = await day("submit", app, status=1)
     assert "no_such_module" in said and "it is taken away again" in said
     assert "lame" not in [each["app"] for each in await day.json("apps")]
+    bad = (app / "lame.py").read_text()
+    (app / "lame.py").write_text("def process(item, ctx):\n    return item\n")
+    await day("submit", app)
+    (app / "lame.py").write_text(bad)
+    assert "the one before goes on" in await day("submit", app, status=1)
+    await day("send", "lame", given="it does\n")
+    assert json.loads(await day("tail", "lame", "--from-start", "-n", "1"))["value"] == "it does"
+    (app / "lame.py").write_text("def process(item, ctx):\n    return item\n")
+    await day("submit", app)
+    await day("delete", "lame")
 
 
 async def names(bus: Bus) -> list[str]:
