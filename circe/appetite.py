@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 AT_WORK_BYTES = 16 << 20
 """What the jobs at work may be about to give, all together."""
 UNSTORED_BYTES = 16 << 20
@@ -18,9 +20,14 @@ class Appetite:
     def __init__(self) -> None:
         self._expected_bytes = float(FIRST_BYTES)
 
-    def gave(self, size_bytes: int) -> None:
-        """A job is done, with outputs of so many bytes."""
-        self._expected_bytes = max(size_bytes, self._expected_bytes * FORGETTING)
+    def gave(self, sizes_bytes: Iterable[int]) -> None:
+        """Jobs are done, each with outputs of so many bytes."""
+        expected_bytes = self._expected_bytes
+        for size_bytes in sizes_bytes:
+            expected_bytes *= FORGETTING
+            if size_bytes > expected_bytes:
+                expected_bytes = size_bytes
+        self._expected_bytes = expected_bytes
 
     def jobs(self, at_work: int) -> int:
         """How many more may begin; one when nothing is at work, however large."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import cast
 
 from circe.appetite import Appetite
 from circe.call import Call, Failure
@@ -50,6 +51,7 @@ class Attempts:
         self._loop = asyncio.get_running_loop()
         self._runner = Carrying(lambda take: runner_for(call, take, slots, task.timeout_s), self._take, call, objects)
         self._retries = Retries(task.retries)
+        self._gathers = task.gather is not None
         self._running = 0
         self._sorting = 0
         """Of those running, items of a gather without a group: they give nothing, whatever groups give."""
@@ -71,6 +73,13 @@ class Attempts:
     def run(self, jobs: Sequence[Job]) -> None:
         """Take jobs; an item that has ended too many processes does not run again."""
         self._hear()
+        admitted = self._admitted(jobs) if self._retries.has_charges else jobs
+        if admitted:
+            self._count(admitted, 1)
+            self._runner.submit(admitted)
+
+    def _admitted(self, jobs: Sequence[Job]) -> list[Job]:
+        """Those that run as usual; the others run alone, or are given up."""
         admitted = []
         for job in jobs:
             charge = self._retries.charge(job)
@@ -79,25 +88,22 @@ class Attempts:
             elif self._retries.is_over(charge):
                 self._give_up(job, Failure(charge.error, charge.traceback), charge.attempts)
             else:
-                self._count(job, 1)
+                self._count([job], 1)
                 self._runner.submit_alone(job)
-        if admitted:
-            for job in admitted:
-                self._count(job, 1)
-            self._runner.submit(admitted)
+        return admitted
 
-    def _count(self, job: Job, number: int) -> None:
-        self._running += number
-        if isinstance(job, Member):
-            self._sorting += number
+    def _count(self, jobs: Sequence[Job], sign: int) -> None:
+        self._running += sign * len(jobs)
+        if self._gathers:
+            self._sorting += sign * sum([isinstance(job, Member) for job in jobs])
 
     def reject(self, job: Job, reason: str) -> None:
         """What came out of the job cannot be used."""
         self._give_up(job, Failure(reason, ""), self._retries.forget(job) + 1)
 
-    def forget(self, job: Job) -> None:
-        """What came out of the job was used."""
-        self._retries.forget(job)
+    def forget(self, jobs: Iterable[Job]) -> None:
+        """What came out of the jobs was used."""
+        self._retries.forget_all(jobs)
 
     def _hear(self) -> None:
         version = self._slots.note_version
@@ -113,15 +119,20 @@ class Attempts:
             logger.warning("refused a note: %s", error)
 
     def _take(self, outcomes: list[Carried]) -> None:
+        self._count([job for job, _, _ in outcomes], -1)
         done: list[Done] = []
-        for job, outputs, busy_s in outcomes:
-            self._count(job, -1)
+        for outcome in outcomes:
+            job, outputs, _ = outcome
             if isinstance(outputs, Failure):
                 self._failed(job, outputs)
             else:
-                if not isinstance(job, Member):
-                    self._appetite.gave(sum([len(output.payload) for output in outputs]))
-                done.append((job, outputs, busy_s))
+                done.append(cast(Done, outcome))
+        sizes_bytes = [
+            sum([len(output.payload) for output in outputs])
+            for job, outputs, _ in done
+            if not (self._gathers and isinstance(job, Member))
+        ]
+        self._appetite.gave(sizes_bytes)
         self._on_done(done)
 
     def _failed(self, job: Job, failed: Failure) -> None:
@@ -137,7 +148,7 @@ class Attempts:
             self._give_up(job, failed, next_try.attempts)
 
     def _again(self, job: Job) -> None:
-        self._count(job, 1)
+        self._count([job], 1)
         self._runner.submit([job])
 
     def _give_up(self, job: Job, failed: Failure, attempts: int) -> None:

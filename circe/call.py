@@ -78,6 +78,8 @@ class Call:
     def _open(self, job: Job) -> tuple[Context, Any]:
         context = self._context.for_item(job.item_id, job.headers or {})
         inputs = cast("Given | dict[str, Given]", job.inputs if job.opened is None else job.opened)
+        if type(inputs) is bytes and not self._gathers:  # the usual case
+            return context, self._codec_of(_parent(job)).decode(inputs)
         if isinstance(inputs, dict):
             return context, {parent: self._decode(parent, given) for parent, given in inputs.items()}
         if self._gathers and not isinstance(job, Member):
@@ -114,15 +116,24 @@ class Call:
     def _encode(self, job: Job, context: Context, values: Sequence[Value]) -> list[Output[Given]]:
         encode: Callable[[Any], Given] = self._codec.encode
         if self._codec.name == FILES:
-            encode = partial(
-                _bytes_or_file, self._codec.encode, [folder for folder in (context.folder, job.folder) if folder]
-            )
+            encode = partial(self._bytes_or_file, job, context)
         if self._route == "all":
             return [Output(encode(value.value), value.to, value.returned) for value in values]
         return [
             Output(encode(value.value), value.to or self._choose(job, number, value.value), value.returned)
             for number, value in enumerate(values)
         ]
+
+    def _bytes_or_file(self, job: Job, context: Context, value: Any) -> Given:
+        """A file may be given instead of bytes, as long as it stays what it is until it was taken."""
+        if not isinstance(value, Path):
+            return self._codec.encode(value)
+        path = value.resolve()
+        if not any(path.is_relative_to(folder) for folder in (context.folder, job.folder) if folder):
+            raise ValueError(f"the task gave the file {value}, which is not in ctx.scratch; write large outputs there")
+        if not path.is_file():
+            raise ValueError(f"the task gave {value}, which is no file")
+        return path
 
     def _choose(self, job: Job, number: int, value: Any) -> str:
         if self._route == "by_key":
@@ -182,18 +193,6 @@ class Call:
 def _parent(job: Job) -> str:
     """Whose output an input is, as far as its codec depends on it: only the gateway sends under a head's own name."""
     return HOME if job.sender == job.head else ""
-
-
-def _bytes_or_file(encode: Callable[[Any], bytes], own: Sequence[Path], value: Any) -> Given:
-    """A file may be given instead of bytes, as long as it stays what it is until it was taken."""
-    if not isinstance(value, Path):
-        return encode(value)
-    path = value.resolve()
-    if not any(path.is_relative_to(folder) for folder in own):
-        raise ValueError(f"the task gave the file {value}, which is not in ctx.scratch; write large outputs there")
-    if not path.is_file():
-        raise ValueError(f"the task gave {value}, which is no file")
-    return path
 
 
 def _clear(context: Context | None) -> None:

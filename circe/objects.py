@@ -47,9 +47,10 @@ class TaskObjects:
         self._task = flow.task.name
         self._scratch = scratch
 
-    def travels(self, given: Given) -> bool:
-        """Whether it fits into a message as it is."""
-        return type(given) is bytes and len(given) <= travel.limit_bytes(self._bus.link.max_payload_bytes)
+    @property
+    def limit_bytes(self) -> int:
+        """What is larger does not fit into a message."""
+        return travel.limit_bytes(self._bus.link.max_payload_bytes)
 
     async def fetch(self, job: Job) -> None:
         """Put files in place of the job's references, unless an earlier try did. Raises ObjectError or OSError."""
@@ -101,11 +102,11 @@ class TaskObjects:
             if not places and (passed := _passed_on(job, given)) is not None:
                 return passed
             size_bytes = given.stat().st_size
-            if size_bytes <= travel.limit_bytes(self._bus.link.max_payload_bytes):
+            if size_bytes <= self.limit_bytes:
                 return await asyncio.to_thread(given.read_bytes)
             with await asyncio.to_thread(given.open, "rb") as file:
                 return await self._put(job, number, file, size_bytes, places)
-        if self.travels(given):
+        if len(given) <= self.limit_bytes:
             return given
         return await self._put(job, number, io.BytesIO(given), len(given), places)
 

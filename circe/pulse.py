@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 BEAT_S = 0.5
 LEASE_S = 5.0
@@ -23,9 +23,10 @@ class Pulse:
         """In user code, since the start."""
         self.number = 0
 
-    def add(self, busy_s: float) -> None:
-        """One item took this long."""
-        self._samples.append(busy_s)
+    def add(self, took_s: Sequence[float]) -> None:
+        """Items took this long each."""
+        busy_s = sum(took_s)
+        self._samples.extend(took_s)
         self._busy_s += busy_s
         self.busy_s += busy_s
 

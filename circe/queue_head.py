@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from circe.admission import SHARE
 from circe.head import Head, Input
@@ -18,7 +18,9 @@ from runtime.message import Delivery
 from runtime.reference import from_headers
 
 
-def queue_reader(bus: Bus, app: App, task: str, incarnation: str, on_ended: Callable[[float], None]) -> Reader:
+def queue_reader(
+    bus: Bus, app: App, task: str, incarnation: str, on_ended: Callable[[Sequence[float]], None]
+) -> Reader:
     """Reads the queue of `task` while the edge record names this incarnation."""
     head = Head(
         incarnation,

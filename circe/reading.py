@@ -43,8 +43,10 @@ class Queue(NamedTuple):
 class Reader:
     """One head and its queue."""
 
-    def __init__(self, bus: Bus, app: str, head: Head, queue: Queue, on_ended: Callable[[float], None]) -> None:
-        """`on_ended` gets the seconds that each input took from its reading to its end."""
+    def __init__(
+        self, bus: Bus, app: str, head: Head, queue: Queue, on_ended: Callable[[Sequence[float]], None]
+    ) -> None:
+        """`on_ended` gets the seconds that inputs took, each from its reading to its end."""
         self.head = head
         self.aside = 0
         """Inputs that were read and are not the head's, or not yet: they take room as well."""
@@ -172,8 +174,7 @@ class Reader:
                     outgoing.append((subjects.credit(self._app, incarnation), frames.encode_control(control)))
                 case Acknowledge(_, tokens, latencies_s):
                     self._bus.acknowledge(tokens)
-                    for latency_s in latencies_s:
-                        self._on_ended(latency_s)
+                    self._on_ended(latencies_s)
         if outgoing and not self._bus.send_many(outgoing):
             self.head.counts["dropped.write_buffer"] += len(outgoing)
 

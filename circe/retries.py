@@ -6,7 +6,7 @@ the worker's parent has counted (`runtime.charges`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from circe.job import Job
@@ -43,10 +43,13 @@ class Retries:
         """What the parent holds against items now."""
         self._charges = charges
 
+    @property
+    def has_charges(self) -> bool:
+        """Whether anything is held against any item."""
+        return bool(self._charges)
+
     def charge(self, job: Job) -> Charge | None:
         """What is held against this one."""
-        if not self._charges:  # the usual case, once per item
-            return None
         return self._charges.get((job.root, slot_id(job.item_id)))
 
     def is_over(self, charge: Charge) -> bool:
@@ -67,3 +70,9 @@ class Retries:
     def forget(self, job: Job) -> int:
         """It is done with, one way or the other; how often it had failed before."""
         return self._tries.pop(id(job), 0)
+
+    def forget_all(self, jobs: Iterable[Job]) -> None:
+        """They are done with."""
+        if self._tries:
+            for job in jobs:
+                self.forget(job)

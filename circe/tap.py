@@ -63,12 +63,17 @@ class Tap:
         await self._bus.add_handler(f"{self._inbox}.*", self._on_answer)
         await self._bus.subscribe(subjects.listener(self._app, self._task), self._on_listener)
 
-    def offer(self, job: Job, outputs: Sequence[Output[Payload]]) -> None:
-        """What a call gave, for those who want to see it."""
+    def offer(self, given: Sequence[tuple[Job, Sequence[Output[Payload]]]]) -> None:
+        """What calls gave, for those who want to see it."""
+        if self._is_open or self._waiting is not None or self._is_due():
+            for job, outputs in given:
+                self._show(job, outputs)
+        else:
+            self._number += sum([len(outputs) for _, outputs in given])
+
+    def _show(self, job: Job, outputs: Sequence[Output[Payload]]) -> None:
         first = self._number + 1
         self._number += len(outputs)
-        if not outputs or not (self._is_open or self._waiting is not None or self._is_due()):
-            return
         origin = str(origin_of(job.root, job.headers))
         ids = heard_ids(job.item_id, outputs, self._children, one_to_one=self._one_to_one)
         for number, (item_id, output) in enumerate(zip(ids, outputs, strict=True), first):

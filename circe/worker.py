@@ -126,7 +126,7 @@ class Worker:
         if self._task.name not in self._app.graph.queues:
             return None
         own = self._options.incarnation
-        return queue_reader(self._bus, self._app, self._task.name, own, on_ended=lambda latency_s: None)
+        return queue_reader(self._bus, self._app, self._task.name, own, on_ended=lambda latencies_s: None)
 
     def _gathering_of(self, user_task: UserTask) -> GatherReader | None:
         if self._task.gather is None:
@@ -210,14 +210,14 @@ class Worker:
     # ---- user code
 
     def _take_done(self, done: list[Done]) -> None:
+        self._pulse.add([busy_s for _, _, busy_s in done])
         given = []
-        for job, outputs, busy_s in done:
-            self._pulse.add(busy_s)
+        for job, outputs, _ in done:
             if isinstance(job, Member):
-                self._attempts.forget(job)
+                self._attempts.forget([job])
                 self._sorted(job)
             elif self.flow.lets_go(job):
-                self._attempts.forget(job)
+                self._attempts.forget([job])
             elif job.has_rivals:
                 self._endings.give(job, partial(self._give, [(job, outputs)]))
             else:
@@ -232,14 +232,16 @@ class Worker:
 
     def _give(self, given: Sequence[tuple[Job, list[Output[Payload]]]]) -> None:
         results: list[Result] = []
+        used = []
         for job, outputs in given:
             try:
                 results += self.flow.done(job, outputs)
             except BranchError as error:
                 self._attempts.reject(job, self._branch_fault(error))
-                continue
-            self._attempts.forget(job)
-            self.tap.offer(job, outputs)
+            else:
+                used.append((job, outputs))
+        self._attempts.forget([job for job, _ in used])
+        self.tap.offer(used)
         owed = [result for result in results if self._is_owed(result)]
         if owed:
             self._egress.store(owed)

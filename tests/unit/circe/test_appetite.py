@@ -18,7 +18,7 @@ GRAPH = TaskGraph({"work": Task(name="work", script="work.py", children=("home",
 def test_what_is_at_work_fits_as_long_as_it_gives_no_more_than_before(sizes: list[int], at_work: int) -> None:
     appetite = Appetite()
     for size in sizes:
-        appetite.gave(size)
+        appetite.gave([size])
     assert appetite.jobs(0) >= 1
     more = appetite.jobs(at_work)
     if at_work + more > 1:
@@ -28,7 +28,7 @@ def test_what_is_at_work_fits_as_long_as_it_gives_no_more_than_before(sizes: lis
 def test_small_outputs_are_no_bound_for_long() -> None:
     appetite = Appetite()
     for _ in range(300):
-        appetite.gave(100)
+        appetite.gave([100])
     assert appetite.jobs(0) > 1000
 
 

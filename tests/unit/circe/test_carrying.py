@@ -104,15 +104,14 @@ def test_other_codecs_say_what_they_cannot_hold(tmp_path: Path) -> None:
 class Store:
     """Fetches when told to; puts when told to. A payload over ten bytes is too big for a message."""
 
+    limit_bytes = 10
+
     def __init__(self) -> None:
         self.fetching: list[Job] = []
         self.putting: list[Job] = []
         self.discarded: list[Job] = []
         self.fault: Exception | None = None
         self.gate = asyncio.Event()
-
-    def travels(self, given: Given) -> bool:
-        return isinstance(given, bytes) and len(given) <= 10
 
     async def fetch(self, found: Job) -> None:
         self.fetching.append(found)

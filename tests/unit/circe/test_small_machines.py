@@ -170,7 +170,7 @@ def test_an_item_always_goes_to_the_same_partition(item_ids: set[str]) -> None:
 
 def test_a_pulse_tells_rates() -> None:
     pulse = Pulse(0.0)
-    pulse.add(0.25)
+    pulse.add([0.25])
     rates, latencies_s = pulse.beat(0.5, {"in": 10})
     assert rates == {"in_per_s": 20.0, "busy_ratio": 0.5}
     assert latencies_s == {"p50": 0.25, "p99": 0.25}

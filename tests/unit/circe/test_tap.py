@@ -71,7 +71,7 @@ class Listeners:
 
 
 def give(tap: Tap, *payloads: bytes) -> None:
-    tap.offer(Job("h", 7, 1, "r-7", 1, b"", None, None), [Output(payload) for payload in payloads])
+    tap.offer([(Job("h", 7, 1, "r-7", 1, b"", None, None), [Output(payload) for payload in payloads])])
 
 
 @pytest.fixture
