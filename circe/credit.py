@@ -66,10 +66,10 @@ class ReceiverLedger:
         self._received_parts = max(self._received_parts, position.parts + arrived.parts)
         self._received_bytes = max(self._received_bytes, position.size_bytes + arrived.size_bytes)
 
-    def hold(self, size_bytes: int) -> None:
-        """A part waits for a machine here. Parts in a join count against the join, never here."""
-        self._held_parts += 1
-        self._held_bytes += size_bytes
+    def hold(self, amount: Amount) -> None:
+        """Parts wait for a machine here. Parts in a join count against the join, never here."""
+        self._held_parts += amount.parts
+        self._held_bytes += amount.size_bytes
 
     def release(self, size_bytes: int) -> None:
         """It has been dealt with."""

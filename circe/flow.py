@@ -57,7 +57,10 @@ class Flow:
         self._children = tuple(child for child in self.task.children if child not in self._stores)
         self._joins_below = {child for child in self._children if graph.reaches_join(child)}
         self._apart = {child for child in self.task.children if child in graph.queues and len(graph.parents(child)) > 1}
+        self._gives = not self._stores.isdisjoint(self.task.children)
+        """Whether anything that is done has to be stored."""
         self._parents = graph.parents(task)
+        self._runs_apart = self.task.join == "each" and len(self._parents) > 1 and task not in self._stores
         self._join = Join(self._parents, self.task.join) if graph.is_join(task) else None
         self._outbox = Outbox(incarnation, task, window, frame_parts)
         self._seen: dict[str, Seen] = {}
@@ -102,7 +105,7 @@ class Flow:
             ledger = self._ledgers[frame.sender] = ReceiverLedger(self._window)
             forget_strangers(self._ledgers, self._live)
             forget_strangers(self._seen, self._live)
-        size_bytes = sum(len(part.payload) for part in frame.parts if part.payload is not None)
+        size_bytes = sum([len(part.payload) for part in frame.parts if part.payload is not None])
         ledger.receive(Amount(frame.position, frame.position_bytes), Amount(len(frame.parts), size_bytes))
         if frame.number == 0:
             self._controls.append(SendControl(frame.sender, Control(self.incarnation, *ledger.granted, [])))
@@ -118,21 +121,21 @@ class Flow:
             return
         self.counts["in"] += len(frame.parts)
         if self._join is None:
-            for part in frame.parts:
-                self._take(frame, part, ledger)
+            held = sum([self._take(frame, part) for part in frame.parts])
+            ledger.hold(Amount(held, size_bytes))
         else:
             for part in frame.parts:
                 self._meet(self._join, frame, part)
         self._moved[frame.sender] = ledger
 
-    def _take(self, frame: Frame, part: Part, ledger: ReceiverLedger) -> None:
-        if self.task.join == "each" and len(self._parents) > 1 and self.task.name not in self._stores:
+    def _take(self, frame: Frame, part: Part) -> bool:
+        """Whether it is a job now; an absence is none."""
+        if self._runs_apart:
             # Parts of one item run apart, so their ids tell where they came from; those of a queue do so in it.
             part = part._replace(item_id=f"{part.item_id}.{frame.source}")
         if part.payload is None:
             self._pass_on(frame.head, part, part.mid, part.reason)
-            return
-        ledger.hold(len(part.payload))
+            return False
         job = Job(
             frame.head,
             part.root,
@@ -144,9 +147,13 @@ class Flow:
             frame.sender,
         )
         self._enqueue(job)
+        return True
 
     def _meet(self, join: Join, frame: Frame, part: Part) -> None:
-        match join.add(frame.head, frame.source, part):
+        outcome = join.add(frame.head, frame.source, part)
+        if outcome is None:  # as a rule, of all but the last part
+            return
+        match outcome:
             case Fired(parts, xor):
                 inputs = {name: found.payload for name, found in parts.items() if found.payload is not None}
                 headers = next(iter(parts.values())).headers
@@ -156,8 +163,6 @@ class Flow:
                 self._pass_on(frame.head, part, xor, reason)
             case Late(xor):
                 self._report(frame.head, part.root, part.attempt, xor)
-            case None:
-                pass
 
     def _enqueue(self, job: Job) -> None:
         self._ready.append(job)
@@ -249,6 +254,12 @@ class Flow:
             self.counts["filtered"] += 1
         addressed = address(job.item_id, outputs, self.task.children, one_to_one=self._one_to_one)
         self._send_on(job, addressed)
+        results = self._results(job, addressed) if self._gives else []
+        if not results:
+            self._finish(job)
+        return results
+
+    def _results(self, job: Job, addressed: Sequence[Addressed[Payload]]) -> list[Result]:
         results = [Result(job, item_id, payload, child) for child, item_id, payload in self._stored(addressed)]
         if len(results) > 1:
             numbers = Counter(result.child for result in results)
@@ -256,8 +267,6 @@ class Flow:
         job.unstored = len(results)
         job.result_bytes = sum([len(result.payload) for result in results])
         self._unstored_bytes += job.result_bytes
-        if not results:
-            self._finish(job)
         return results
 
     def stored_as(self, job: Job, outputs: Sequence[Output[T]]) -> Iterator[tuple[str, str, T]]:
@@ -338,8 +347,7 @@ class Flow:
 
     def _close(self, job: Job) -> None:
         del self._open[id(job)]
-        ledger = self._ledgers.get(job.sender) if job.sender is not None else None
-        if ledger is not None and job.sender is not None:
+        if job.sender is not None and (ledger := self._ledgers.get(job.sender)) is not None:
             ledger.release(len(job.inputs))  # a job with a sender has one payload
             self._moved[job.sender] = ledger
 

@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, TypedDict
 
 from circe.admission import SHARE
@@ -75,7 +76,7 @@ class AppGateway:
         self._prefix = subjects.ingress(app.name) + "."
         self.head = Head(
             incarnation,
-            lambda: random.getrandbits(64),
+            partial(random.getrandbits, 64),
             **_bounds(app),
         )
         ingress = Queue(subjects.ingress_stream(app.name), subjects.INGRESS_CONSUMER, self._read)

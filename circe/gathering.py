@@ -8,6 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 
 from circe import travel
 from circe.gather import GatherHead
@@ -46,7 +47,7 @@ class GatherReader(Reader):
         assert task.gather is not None
         head = GatherHead(
             incarnation,
-            lambda: random.getrandbits(64),
+            partial(random.getrandbits, 64),
             task.name,
             task.gather,
             sorts=user_task.sorts,

@@ -65,9 +65,10 @@ class Join:
 
     def add(self, head: str, source: str, part: Part) -> Fired | Absent | Late | None:
         """Take one part; None means that it waits, or that its attempt is over."""
-        root = self._roots.get((head, part.root))
+        key = (head, part.root)
+        root = self._roots.get(key)
         if root is None or root.attempt < part.attempt:
-            root = self._roots[head, part.root] = _Root(part.attempt)
+            root = self._roots[key] = _Root(part.attempt)
         elif root.attempt > part.attempt:
             return None
         entry = root.items.get(part.item_id)
@@ -76,17 +77,20 @@ class Join:
         if source in entry.parts:
             return Late(part.mid)
         entry.parts[source] = part
+        if len(entry.parts) < self._needed:  # whatever they are
+            return None
         outcome = self._decide(entry, part)
         if len(entry.parts) == len(self._parents):
             del root.items[part.item_id]
             if not root.items:
-                del self._roots[head, part.root]
+                del self._roots[key]
         return outcome
 
     def _decide(self, entry: _Entry, part: Part) -> Fired | Absent | Late | None:
         if entry.fired:
             return Late(part.mid)
-        present = {name: entry.parts[name] for name in self._parents if _is_there(entry.parts.get(name))}
+        parts = entry.parts
+        present = {name: parts[name] for name in self._parents if name in parts and parts[name].payload is not None}
         if len(present) >= self._needed:
             entry.fired = True
             return Fired(present, self._xor(entry))
@@ -124,7 +128,3 @@ class Join:
     def __len__(self) -> int:
         """How many items wait or leave a trace."""
         return sum(len(root.items) for root in self._roots.values())
-
-
-def _is_there(part: Part | None) -> bool:
-    return part is not None and part.payload is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from circe.admission import SHARE
 from circe.head import Head, Input
@@ -24,7 +25,7 @@ def queue_reader(
     """Reads the queue of `task` while the edge record names this incarnation."""
     head = Head(
         incarnation,
-        lambda: random.getrandbits(64),
+        partial(random.getrandbits, 64),
         task,
         max_items=app.limits.in_flight_items,
         max_bytes=app.limits.in_flight_bytes,

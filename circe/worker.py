@@ -75,7 +75,7 @@ class Worker:
             graph=app.graph,
             task=options.task,
             incarnation=options.incarnation,
-            draw=lambda: random.getrandbits(64),
+            draw=partial(random.getrandbits, 64),
         )
         self._egress = Egress(
             bus,
@@ -285,7 +285,7 @@ class Worker:
         self._turn_soon()
 
     def _ended_before(self, job: Job) -> None:
-        self._attempts.forget(job)
+        self._attempts.forget([job])
         if isinstance(job, Member):
             self._gathered().dead(job)
         else:
@@ -293,7 +293,7 @@ class Worker:
         self._turn_soon()
 
     def _superseded(self, job: Job) -> None:
-        self._attempts.forget(job)
+        self._attempts.forget([job])
         if not isinstance(job, Member):
             self.flow.superseded(job)
             self._turn_soon()

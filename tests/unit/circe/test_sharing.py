@@ -75,7 +75,7 @@ def test_a_slow_replica_gets_what_it_does_and_holds_no_more_than_the_fast_one() 
                 Amount(frame.position, frame.position_bytes), Amount(len(frame.parts), len(frame.parts))
             )
             for found in frame.parts:
-                receivers[incarnation].hold(1)
+                receivers[incarnation].hold(Amount(1, 1))
                 held[incarnation].append(found)
         for name, speed in speeds.items():
             for _ in range(min(speed, len(held[name]))):

@@ -45,7 +45,7 @@ def test_credit_never_exceeds_the_window_and_lost_frames_give_theirs_back(
     for size, is_lost, is_consumed in frames:
         if not is_lost:
             ledger.receive(sent, Amount(1, size))
-            ledger.hold(size)
+            ledger.hold(Amount(1, size))
             held += size
             if is_consumed:
                 ledger.release(size)
