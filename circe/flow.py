@@ -341,8 +341,12 @@ class Flow:
         self.counts["out"] += sent
 
     def _finish(self, job: Job) -> None:
-        """All is stored or sent on: tell the head, and give the sender its credit back."""
-        self._report(job.head, job.root, job.attempt, job.xor)
+        """All is stored or sent on: tell the head, and give the sender its credit back.
+
+        Not of a job that is over, whose results were not stored. Its head may be one that we have yet to hear of.
+        """
+        if not job.is_over:
+            self._report(job.head, job.root, job.attempt, job.xor)
         self._close(job)
 
     def _close(self, job: Job) -> None:

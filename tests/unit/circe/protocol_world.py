@@ -227,7 +227,7 @@ class World:
         result = process.results[0]
         if result.job.is_moot and self.rng.random() < 0.5:  # it may have been on its way before that was known
             process.results.pop(0)
-            process.flow.stored(result)
+            self._answered(process, result, process.flow.stored(result))
             return
         is_refused_ = result.child == HOME and is_refused(self.styles, process.task, result.item_id)
         if not is_refused_:
@@ -235,7 +235,11 @@ class World:
         if not self.quiet and self.rng.random() < 0.1:
             return  # the answer was lost: it is stored again later
         process.results.pop(0)
-        if process.flow.refused(result, "too big") if is_refused_ else process.flow.stored(result):
+        flow = process.flow
+        self._answered(process, result, flow.refused(result, "too big") if is_refused_ else flow.stored(result))
+
+    def _answered(self, process: Process, result: Result, has_failed: bool) -> None:
+        if has_failed:
             process.deciding.append(Decision(result.job, None))
 
     def _store(self, task: str, result: Result) -> None:
