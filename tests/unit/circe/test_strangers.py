@@ -6,7 +6,8 @@ import itertools
 
 from circe.flow import Flow
 from circe.lineage import Lineage
-from circe.outbox import SendControl
+from circe.outbox import SendControl, SendReport
+from circe.outputs import Output
 from circe.seen import MOST_STRANGERS
 from runtime import frames
 from runtime.graph import Task, TaskGraph
@@ -50,6 +51,21 @@ def test_strangers_do_not_fill_a_worker() -> None:
     assert {"head-1"} <= flow._seen.keys() & flow._ledgers.keys()
     flow.frame(Frame("head-1", 1, 0, 0, HOME, "head-1", [Part(1, 1, 5, "r-1", b"x")]))
     assert flow.counts["dropped.repeated"] == 1
+
+
+def test_what_is_dropped_because_its_head_is_unknown_is_not_reported_as_done() -> None:
+    """It may be the next head, of which the worker has yet to hear: its item must come again."""
+    flow = worker("join")
+    for parent in ("left", "right"):
+        flow.frame(Frame(f"{parent}-1", 1, 0, 0, parent, "head-2", [Part(1, 1, 5, "r-1", b"x")]))
+    (job,) = flow.take(1)
+    (result,) = flow.done(job, [Output(b"y")])
+    for _ in range(2):
+        flow.beat()
+    assert job.is_moot
+    flow.stored(result)
+    assert [each for each in flow.poll() if isinstance(each, SendReport)] == []
+    assert flow.idle
 
 
 def test_strangers_do_not_fill_a_head() -> None:
