@@ -66,19 +66,24 @@ def map_(
     if (name is None) == (problem is None):
         raise UsageError("map either an application that runs (jupiter map APP) or a problem (--problem FILE)")
     about = None if name is None else _known(server, name)
-    form = about.form if about is not None else view.read(cast(Path, problem))
-    if what_if:
-        form = view.changed(form, what_if)
+    changes = what_if or []
+    if about is not None:
+        form = about.form(changes)
+    else:
+        form = view.read(cast(Path, problem))
+        form = view.changed(form, changes) if changes else form
     result = _solve(form, about, mapper, objective, seed=seed, moves=moves, limit_s=limit)
+    if about is not None:
+        result = view.foretold(about, result, changes)
     if export is not None:
         view.export(form, export)
     if svg is not None:
         _draw(svg, view.drawing(result.problem, result.schedule, _title(result), hides_home=about is not None))
     if as_json:
-        print_json(_json(about, result, what_if or []))
+        print_json(_json(about, result, changes))
         typer.echo(result.why, err=True)
     else:
-        _print(about, result, what_if or [])
+        _print(about, result, changes)
 
 
 def _known(server: str, name: str) -> Known:
@@ -116,7 +121,7 @@ def _json(about: Known | None, result: MappingResult, what_if: list[str]) -> dic
         return result.to_json()
     found = {**view.without_home(result), "what_if": what_if, "uncertain": about.uncertain}
     if about.mapping is not None:
-        found["in_force"] = {"epoch": about.epoch, **view.in_force(result.problem, about.mapping)}
+        found["in_force"] = {"epoch": about.epoch, **view.in_force(about, what_if)}
     return found
 
 
@@ -131,7 +136,7 @@ def _print(about: Known | None, result: MappingResult, what_if: list[str]) -> No
     from runtime.units import seconds
 
     found = result.to_json() if about is None else view.without_home(result)
-    now = {} if about is None or about.mapping is None else view.in_force(result.problem, about.mapping)
+    now = {} if about is None else view.in_force(about, what_if)
     columns = ("TASK", *(("IN FORCE",) if now else ()), "WHAT IF" if now and what_if else "NODE", "START", "FINISH")
     rows = [
         (

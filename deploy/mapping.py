@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.svg import Bar, Drawing
-from mapper import costs, what_if
+from mapper import costs, registry
+from mapper.costs import Stated
 from mapper.explain import Candidate, Explanation, Reason, explain
 from mapper.period import period
 from mapper.problem import Problem
@@ -23,6 +24,7 @@ from mapper.records import WANTED, Records
 from mapper.result import MappingResult, Objective, as_objective
 from mapper.schedule import Schedule, evaluate
 from mapper.topology import SINK, SOURCE
+from mapper.what_if import changed as changed_form
 from runtime.app import App
 from runtime.bus import Bus
 from runtime.errors import JupiterError, UsageError
@@ -35,15 +37,28 @@ class Known:
     """One application as the mapper knows it at this moment."""
 
     app: App
-    form: dict[str, Any]
-    """The problem at the pace of the mapping in force, with its marks."""
+    stated: Stated
+    """What a mapper is given."""
     mapping: TaskMapping | None
     """In force."""
     epoch: int
 
     @property
     def problem(self) -> Problem:
-        return Problem.from_form(self.form)
+        """At the pace of the mapping in force."""
+        return self.stated.problem if self.mapping is None else self.at_pace_of(self.mapping.assignment)
+
+    def form(self, what_if: Sequence[str] = ()) -> dict[str, Any]:
+        """What a mapper is given, under other circumstances, with its marks."""
+        form = self.stated.to_form()
+        return changed(form, what_if) if what_if else form
+
+    def at_pace_of(self, assignment: Mapping[str, str], what_if: Sequence[str] = ()) -> Problem:
+        """What a mapping foretells rests on this; a mapping that is impossible has no pace."""
+        stated = self.stated
+        with contextlib.suppress(JupiterError):  # it is said where the mapping is judged
+            stated = stated.settled(indices(stated.problem, assignment))
+        return Problem.from_form(changed(stated.to_form(), what_if)) if what_if else stated.problem
 
     @property
     def objective(self) -> Objective:
@@ -51,7 +66,7 @@ class Known:
 
     @property
     def uncertain(self) -> dict[str, str]:
-        return dict(self.form.get("uncertain", {}))
+        return dict(self.stated.uncertain)
 
 
 async def known(bus: Bus, app: App) -> Known:
@@ -63,11 +78,7 @@ async def known(bus: Bus, app: App) -> Known:
             if not (record.subject.startswith("jupiter.profile.node.") and age_s > NODE_LEASE_S):
                 records.take(record, now_s, age_s)
     stated = costs.state(app, records.table, now_s, records.used_cores(app.name, now_s))
-    mapping = records.mappings.get(app.name)
-    if mapping is not None:
-        with contextlib.suppress(JupiterError):  # it has become impossible, which is said where it matters
-            stated = stated.settled(indices(stated.problem, mapping.assignment))
-    return Known(app=app, form=stated.to_form(), mapping=mapping, epoch=records.epochs.get(app.name, 0))
+    return Known(app=app, stated=stated, mapping=records.mappings.get(app.name), epoch=records.epochs.get(app.name, 0))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -97,7 +108,7 @@ def changed(form: Mapping[str, Any], sentences: Sequence[str]) -> dict[str, Any]
     # What is wrong with it by itself is said first; written again, nothing that may be left out is.
     whole = Problem.from_form(form).to_form()
     marks = {"uncertain": form["uncertain"]} if "uncertain" in form else {}
-    return what_if.changed({**whole, **marks}, sentences)
+    return changed_form({**whole, **marks}, sentences)
 
 
 def indices(problem: Problem, assignment: Mapping[str, str]) -> list[int]:
@@ -114,8 +125,16 @@ def indices(problem: Problem, assignment: Mapping[str, str]) -> list[int]:
     return found
 
 
-def in_force(problem: Problem, mapping: TaskMapping) -> dict[str, Any]:
-    """The mapping in force, and what it would do under this problem; why not, where it is impossible."""
+def foretold(about: Known, found: MappingResult, what_if: Sequence[str] = ()) -> MappingResult:
+    """What the mapper would foretell if it put this mapping: so it stands beside the one in force."""
+    return registry.again(about.at_pace_of(found.assignment, what_if), found)
+
+
+def in_force(about: Known, what_if: Sequence[str] = ()) -> dict[str, Any]:
+    """The mapping in force, and what it would do, or why it is impossible; empty without one."""
+    if about.mapping is None:
+        return {}
+    mapping, problem = about.mapping, about.at_pace_of(about.mapping.assignment, what_if)
     found: dict[str, Any] = {"algorithm": mapping.algorithm, "mapping": dict(mapping.assignment)}
     try:
         placed = indices(problem, mapping.assignment)

@@ -87,7 +87,7 @@ def state(app: App, table: ProfileTable, now_s: float, used_cores: Mapping[str, 
     own_s = _seconds(tasks, nodes, found, _home_s(table) if has_home else 0.0)
     items = [rates.get(task, 1.0) / _replicas(app, task) for task in tasks]
     beginning = waking.of_nodes(table, nodes, items, [task in app.graph.tasks for task in tasks])
-    pace_s = _pace_s(found, rates, {node: cores[node] for node in candidates}) if is_stream else math.inf
+    pace_s = _pace_s(app, found, rates, {node: cores[node] for node in candidates}) if is_stream else math.inf
     problem = Problem(
         tasks=tasks,
         nodes=nodes,
@@ -121,12 +121,14 @@ def _replicas(app: App, task: str) -> int:
     return app.graph.tasks[task].replicas if task in app.graph.tasks else 1
 
 
-def _pace_s(found: Mapping[tuple[str, str], Cost], rates: Mapping[str, float], cores: Mapping[str, float]) -> float:
+def _pace_s(
+    app: App, found: Mapping[tuple[str, str], Cost], rates: Mapping[str, float], cores: Mapping[str, float]
+) -> float:
     """About how far apart root inputs will be."""
     by_task: dict[str, dict[str, float]] = {}
     for (task, node), cost in found.items():
         by_task.setdefault(task, {})[node] = cost.seconds * rates[task]
-    return waking.pace_s(by_task, cores)
+    return waking.pace_s(by_task, cores, {task: _replicas(app, task) for task in by_task})
 
 
 def _load(profile: NodeProfile, cores: float, used_cores: float) -> NodeLoad:

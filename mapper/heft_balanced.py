@@ -6,6 +6,8 @@ count against that node's cap; where all nodes of a task are full, the least ove
 
 from __future__ import annotations
 
+import numpy as np
+
 from mapper.placement import place_in_order
 from mapper.problem import Problem
 from mapper.ranks import priority_order
@@ -36,4 +38,8 @@ def schedule(problem: Problem, configured: int = CONFIGURED_CAP) -> Schedule:
 def solve(problem: Problem, asked: Asked) -> Plan:
     configured = asked.options.tasks_per_node
     cap, _ = cap_and_room(problem, configured)
-    return Plan(schedule(problem, configured), f"HEFT with at most {cap} tasks per node")
+    found = schedule(problem, configured)
+    counts = np.bincount(found.assignment, minlength=len(problem.nodes)).tolist()
+    more = [f"{node} has {count}" for node, count in zip(problem.nodes, counts, strict=True) if count > cap]
+    why = f"HEFT with at most {cap} tasks per node"
+    return Plan(found, f"{why}, but {', '.join(more)}: they find no room elsewhere" if more else why)

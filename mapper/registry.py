@@ -9,6 +9,7 @@ from mapper import auto, cpop, heft, heft_balanced, heft_duplicate, heft_lookahe
 from mapper.period import period
 from mapper.problem import Problem
 from mapper.result import Asked, MappingResult, Objective, Plan, as_objective
+from mapper.schedule import evaluate
 from runtime.errors import UsageError
 from runtime.mapper_options import MAPPER_ALIASES, MapperOptions
 
@@ -76,3 +77,12 @@ def judged(problem: Problem, algorithm: str, objective: Objective, plan: Plan) -
         why=plan.why,
         truncated=plan.truncated,
     )
+
+
+def again(problem: Problem, found: MappingResult) -> MappingResult:
+    """The same mapping under other circumstances, judged as any that is only told by its nodes, however it was found.
+
+    A mapper may know an order of the tasks in which one item is done sooner; nobody who runs the mapping knows it.
+    """
+    schedule = evaluate(problem, found.schedule.assignment)
+    return judged(problem, found.algorithm, found.objective, Plan(schedule, found.why, found.truncated))

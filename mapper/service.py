@@ -19,8 +19,7 @@ from mapper.costs import Stated
 from mapper.decide import Hesitation, Occasion
 from mapper.problem import Problem, ProblemError
 from mapper.records import WANTED, Records
-from mapper.result import Asked, MappingResult, Objective, Plan
-from mapper.schedule import evaluate
+from mapper.result import Asked, MappingResult, Objective
 from runtime import codec, subjects
 from runtime.app import App
 from runtime.bus import Bus
@@ -136,7 +135,7 @@ class MapperService:
             return str(missing)
         try:
             stated = self._state(app)
-            found = self._solve(app, stated.problem)
+            found = self._solve(app, stated)
         except UsageError as error:
             return f"cannot map: {error}"
         return await self._put(app, stated, found)
@@ -149,8 +148,11 @@ class MapperService:
         records, now_s = self._records, self._loop.time()
         return costs.state(app, records.table, now_s, records.used_cores(app.name, now_s))
 
-    def _solve(self, app: App, problem: Problem) -> MappingResult:
-        return registry.solve(problem, app.mapper, _objective(app), options=app.mapper_options, clock=self._loop.time)
+    def _solve(self, app: App, stated: Stated) -> MappingResult:
+        found = registry.solve(
+            stated.problem, app.mapper, _objective(app), options=app.mapper_options, clock=self._loop.time
+        )
+        return _foretold(stated, found)
 
     # ---- a mapping in force
 
@@ -178,15 +180,16 @@ class MapperService:
     ) -> None:
         """Compare the mapping in force with the best other, both by today's numbers, and put what is to be."""
         now_s, problem = self._loop.time(), stated.problem
-        candidate, in_force = self._solve(app, problem), _in_force(problem, current)
+        candidate, in_force = self._solve(app, stated), _in_force(problem, current)
         try:
-            today = registry.judged(problem, current.algorithm, _objective(app), warm.as_it_is(problem, in_force))
+            plan = warm.as_it_is(problem, in_force)
+            today = _foretold(stated, registry.judged(problem, current.algorithm, _objective(app), plan))
         except ProblemError:
             await self._put(app, stated, candidate)  # it cannot run like this any more: a link or a node is gone
             return
         if app.mapper in SEARCHING:
             plan = warm.solve(problem, Asked(objective=_objective(app), options=app.mapper_options), in_force)
-            other = registry.judged(problem, candidate.algorithm, _objective(app), plan)
+            other = _foretold(stated, registry.judged(problem, candidate.algorithm, _objective(app), plan))
             candidate = min(candidate, other, key=lambda result: result.objective_s)
         after = costs.without_home(candidate.assignment)
         stay = standing.hesitation.reason_to_stay(
@@ -210,10 +213,7 @@ class MapperService:
 
     async def _put(self, app: App, stated: Stated, found: MappingResult) -> str:
         """Publish a mapping; what went wrong, or empty."""
-        assignment = found.schedule.assignment
-        settled = stated.settled(assignment).problem
-        plan = Plan(evaluate(settled, assignment), found.why, found.truncated)
-        mapping = registry.judged(settled, found.algorithm, found.objective, plan).to_mapping(app.digest)
+        mapping = found.to_mapping(app.digest)
         mapping = replace(
             mapping,
             assignment=costs.without_home(mapping.assignment),
@@ -266,6 +266,11 @@ class MapperService:
 
 def _objective(app: App) -> Objective:
     return "makespan" if app.objective == "makespan" else "period"
+
+
+def _foretold(stated: Stated, found: MappingResult) -> MappingResult:
+    """What a mapping will do, at its own pace: that is what mappings are compared by and what is published."""
+    return registry.again(stated.settled(found.schedule.assignment).problem, found)
 
 
 def _in_force(problem: Problem, current: TaskMapping) -> list[int]:

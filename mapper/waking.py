@@ -58,8 +58,10 @@ def of_nodes(
     )
 
 
-def pace_s(seconds: Mapping[str, Mapping[str, float]], cores: Mapping[str, float]) -> float:
-    """About how far apart root inputs are when the nodes share all tasks out as they can; one task is not shared.
+def pace_s(
+    seconds: Mapping[str, Mapping[str, float]], cores: Mapping[str, float], replicas: Mapping[str, int]
+) -> float:
+    """About how far apart root inputs are when the nodes share all tasks out as they can; one worker is not shared.
 
     `seconds` are per root input, by task and node.
     """
@@ -68,7 +70,7 @@ def pace_s(seconds: Mapping[str, Mapping[str, float]], cores: Mapping[str, float
         for node, found_s in row.items():
             by_node[node] += found_s
     per_s = sum(max(1.0, cores[node]) / total_s for node, total_s in by_node.items() if total_s > 0)
-    longest_s = max((min(row.values()) for row in seconds.values() if row), default=0.0)
+    longest_s = max((min(row.values()) / replicas[task] for task, row in seconds.items() if row), default=0.0)
     return max(1.0 / per_s if per_s else 0.0, longest_s)
 
 

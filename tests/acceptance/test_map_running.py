@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from tests.acceptance.command import EXAMPLE, Place
 
 TASKS = {"split", "count", "length", "merge", "summary"}
@@ -30,7 +32,9 @@ async def test_a_running_application_is_mapped_explained_and_drawn(place: Place)
 
         again = json.loads(await say("map", "--problem", "problem.json", "--json"))
         own = {task: node for task, node in again["mapping"].items() if task in TASKS}
-        assert own == found["mapping"] and again["period_s"] == found["period_s"]
+        assert own == found["mapping"]
+        # At the pace that a mapper is given, not at the mapping's own.
+        assert again["period_s"] == pytest.approx(found["period_s"], rel=0.5)
 
         await what_ifs(say, in_force["mapping"])
         await explains(say, in_force)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from deploy import cli_map
 from deploy.mapping import Known, explanation
+from mapper.costs import Stated
 from mapper.heft import schedule
 from mapper.result import OBJECTIVES
+from mapper.waking import Waking
 from runtime.mapping import TaskMapping
 from runtime.units import seconds
 from tests.unit.mapper import problems
 from tests.unit.mapper.known import chain
+
+NO_WAKING = Waking(wake_s=np.zeros(1), wakes_per_s=np.zeros(1), items=np.zeros(1), wakes=np.zeros(1, dtype=np.bool_))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -21,7 +26,8 @@ def test_cells_and_second_best_speak_of_the_same(objective: str, capsys: pytest.
     mapping = TaskMapping(
         assignment={task: problem.nodes[node] for task, node in zip(problem.tasks, nodes, strict=True)}
     )
-    about = Known(app=chain("a"), form=problem.to_form(), mapping=mapping, epoch=1)
+    stated = Stated(problem, {}, problem.exec_s, NO_WAKING, is_stream=False)
+    about = Known(app=chain("a"), stated=stated, mapping=mapping, epoch=1)
     found = explanation(about, objective)
     cli_map._print_explanation(found)
     lines = capsys.readouterr().out.splitlines()

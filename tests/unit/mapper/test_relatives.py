@@ -104,3 +104,10 @@ def test_a_cap_that_some_task_cannot_keep_gives_way() -> None:
     rows = {f"T{index}": {"P1": 1, "P2": 1} for index in range(6)} | {"U": {"P3": 1, "P1": 1}}
     problem = problems.problem(rows)
     assert sum(counts(problem, heft_balanced.schedule(problem))) == 7
+
+
+def test_balanced_says_where_its_cap_is_not_kept() -> None:
+    rows = {"T0": {"P1": 1}, "T1": {"P1": 1}, "T2": {"P1": 1}, "T3": {"P1": 1, "P2": 5}}
+    result = solve(problems.problem(rows), "heft_balanced")
+    assert counts(problems.problem(rows), result.schedule)[:2] == [3, 1]
+    assert result.why == "HEFT with at most 2 tasks per node, but P1 has 3: they find no room elsewhere"

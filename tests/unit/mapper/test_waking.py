@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from mapper import costs
 from mapper.period import period
 from mapper.table import ProfileTable
 from runtime import handling
+from runtime.graph import TaskGraph
 from tests.unit.mapper import known
 from tests.unit.mapper.known import NOW_S, WAKE_S, chain, exec_s
 
@@ -34,6 +36,19 @@ def test_nodes_that_share_the_work_make_items_come_sooner() -> None:
         for speeds in ({"home": 20.0}, {"home": 20.0, "node1": 20.0})
     )
     assert alone - shared == pytest.approx(WAKE_S * handling.WAKES_PER_S * 4e-3, rel=0.02)
+
+
+def test_replicas_of_a_slow_task_let_items_come_sooner() -> None:
+    def waking_s(replicas: int) -> float:
+        app = chain("a", "b")
+        graph = TaskGraph({**app.graph.tasks, "a": replace(app.graph.tasks["a"], replicas=replicas)}, app.graph.entries)
+        seconds = {("a", "home"): 8e-3, ("b", "home"): 1e-6}
+        table = known.table({"home": 20.0}, seconds)
+        table.node(known.node("home", cores=4.0, speed=20.0), NOW_S)
+        stated = costs.state(replace(app, graph=graph), table, NOW_S)
+        return float(stated.problem.exec_s[-1, 0] - stated.own_s[-1, 0])
+
+    assert waking_s(1) == pytest.approx(4 * waking_s(4), rel=0.05)
 
 
 def with_quotas(shares: Mapping[str, float], period_s: float) -> ProfileTable:
