@@ -44,8 +44,8 @@ def _names(problem: Problem) -> Iterator[str]:
             yield f"{key}: empty; at least one is needed"
         seen: set[str] = set()
         for name in names:
-            if not isinstance(name, str) or not name:
-                yield f"{key}: {name!r} is not a name"
+            if not isinstance(name, str) or not name.isprintable() or not name:
+                yield f"{key}: {name!r} is not a name"  # what cannot be printed cannot be drawn or written either
             elif name in seen:
                 yield f"{key}: {name} is there twice"
             else:

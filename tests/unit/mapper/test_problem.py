@@ -127,6 +127,8 @@ def test_an_empty_problem_is_one_sentence(form: dict[str, Any]) -> None:
     [
         ({"tasks": "AB"}, "tasks: missing; a list of names is needed"),
         ({"tasks": ["A", "A", "B"]}, "tasks: A is there twice"),
+        ({"tasks": ["A", "B", "\ud800"]}, "tasks: '\\ud800' is not a name"),
+        ({"nodes": ["P1", "P2", "\0"]}, "nodes: '\\x00' is not a name"),
         (
             {"links": {"P1": {"P2": {"bandwidth_bytes_per_s": 0}}}},
             "links.P1.P2.bandwidth_bytes_per_s: 0 is not above zero",
