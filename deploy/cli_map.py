@@ -133,6 +133,7 @@ def _title(result: MappingResult) -> str:
 
 def _print(about: Known | None, result: MappingResult, what_if: list[str]) -> None:
     from deploy import mapping as view
+    from mapper import costs
     from runtime.units import seconds
 
     found = result.to_json() if about is None else view.without_home(result)
@@ -151,7 +152,8 @@ def _print(about: Known | None, result: MappingResult, what_if: list[str]) -> No
     for sentence in what_if:
         typer.echo(f"what if: {sentence}")
     print_table(_title(result), columns, rows)
-    typer.echo(f"{result.why}; bottleneck: {result.period.bottleneck}")
+    bottleneck = result.period.bottleneck if about is None else costs.plain(result.period.bottleneck)
+    typer.echo(f"{result.why}; bottleneck: {bottleneck}")
     if "impossible" in now:
         typer.echo(f"in force, by {now['algorithm']}: impossible then: {now['impossible']}")
     elif now:

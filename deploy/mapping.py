@@ -140,9 +140,9 @@ def in_force(about: Known, what_if: Sequence[str] = ()) -> dict[str, Any]:
         placed = indices(problem, mapping.assignment)
         schedule, steady = evaluate(problem, placed), period(problem, placed)
     except JupiterError as error:
-        return {**found, "impossible": str(error).partition("\n")[0]}
+        return {**found, "impossible": costs.plain(str(error).partition("\n")[0])}
     numbers = {"makespan_s": schedule.makespan_s, "period_s": steady.period_s}
-    return {**found, **numbers, "bottleneck": steady.bottleneck}
+    return {**found, **numbers, "bottleneck": costs.plain(steady.bottleneck)}
 
 
 def without_home(result: MappingResult) -> dict[str, Any]:
@@ -166,15 +166,13 @@ def explanation(about: Known, objective: str | None = None) -> dict[str, Any]:
         "objective": wanted,
         "period_s": found.period.period_s,
         "makespan_s": found.schedule.makespan_s,
-        "bottleneck": found.period.bottleneck,
-        "bottleneck_parts": [{"what": _plain(what), "seconds": seconds} for what, seconds in found.bottleneck_parts],
+        "bottleneck": costs.plain(found.period.bottleneck),
+        "bottleneck_parts": [
+            {"what": costs.plain(what), "seconds": seconds} for what, seconds in found.bottleneck_parts
+        ],
         "tasks": {each.task: _reason(each) for each in _of_the_app(found)},
         "uncertain": {name: source for name, source in about.uncertain.items() if _concerns(name, mapping.assignment)},
     }
-
-
-def _plain(what: str) -> str:
-    return what.replace(SOURCE, "home").replace(SINK, "home")
 
 
 def _of_the_app(found: Explanation) -> list[Reason]:
@@ -192,7 +190,7 @@ def _reason(reason: Reason) -> dict[str, Any]:
 
 def _candidate(each: Candidate) -> dict[str, Any]:
     if each.why_not:
-        return {"impossible": _plain(each.why_not)}
+        return {"impossible": costs.plain(each.why_not)}
     return {name: getattr(each, name) for name in ("period_s", "makespan_s", "finish_s", "load_s")}
 
 

@@ -159,6 +159,11 @@ def without_home(by_task: Mapping[str, Value]) -> dict[str, Value]:
     return {task: value for task, value in by_task.items() if task not in (SOURCE, SINK)}
 
 
+def plain(text: str) -> str:
+    """What is said of a problem, for people: they know `home`, not the source and sink that stand for it."""
+    return text.replace(SOURCE, HOME).replace(SINK, HOME)
+
+
 def _seconds(
     tasks: tuple[str, ...], nodes: tuple[str, ...], found: Mapping[tuple[str, str], Cost], home_s: float
 ) -> FloatArray:

@@ -217,6 +217,7 @@ class MapperService:
         mapping = replace(
             mapping,
             assignment=costs.without_home(mapping.assignment),
+            bottleneck=costs.plain(mapping.bottleneck),
             task_s=costs.without_home(mapping.task_s),
             uncertain=stated.uncertain_in(mapping.assignment),
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from deploy.mapping import Known, foretold, in_force
+from deploy.mapping import Known, explanation, foretold, in_force
 from mapper import costs, registry
 from mapper.period import period
 from mapper.problem import Problem
+from mapper.topology import SOURCE
 from runtime.mapping import TaskMapping
 from tests.unit.mapper import known
 from tests.unit.mapper.known import NOW_S, chain
@@ -46,3 +49,12 @@ def test_both_are_judged_under_the_same_circumstances() -> None:
     gone = ["node node2 gone"]
     assert "impossible" in in_force(slow, gone)
     assert foretold(slow, registry.solve(Problem.from_form(slow.form(gone)), "auto"), gone).assignment["a"] == "node1"
+
+
+def test_people_are_told_of_home_and_not_of_what_stands_for_it() -> None:
+    where = about({"a": "node1", "b": "node1"})
+    stated = replace(where.stated, own_s=where.stated.own_s.copy())
+    stated.own_s[stated.problem.tasks.index(SOURCE)] *= 1e6
+    told = replace(where, stated=stated)
+    assert in_force(told)["bottleneck"] == explanation(told)["bottleneck"] == "node home"
+    assert SOURCE not in str(explanation(told))

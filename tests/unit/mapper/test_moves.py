@@ -95,3 +95,12 @@ async def test_what_is_left_is_judged_at_its_own_pace() -> None:
     assert foretold_s > 1.2 * period(stated.problem, slow).period_s
     await look_again(made, app)
     assert f"moved from {foretold_s:.3g} s per item" in bus.records[SUBJECT].why
+
+
+async def test_people_are_told_of_home_and_not_of_what_stands_for_it() -> None:
+    app = known.chain("a")
+    bus = FailingBus()
+    tiny = known.execution("a", "home", 1e-6, outputs={"home": 1.0}, output_bytes={})
+    made = world(bus, app, [known.node("home", cores=8.0, speed=20.0)], [tiny], 1e-3)
+    assert await made._map(app) == ""
+    assert bus.records[SUBJECT].bottleneck == "task home"
