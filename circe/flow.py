@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from circe.appetite import UNSTORED_BYTES
 from circe.credit import WINDOW, Amount, ReceiverLedger
-from circe.job import Job, Result
+from circe.job import Job, Result, numbered
 from circe.join import Absent, Fired, Join, Late
 from circe.outbox import MAX_FRAME_PARTS, Outbox, SendControl, SendFrame, SendReport
 from circe.outputs import FILTERED, NOT_CHOSEN, Addressed, Output, address
@@ -261,9 +261,8 @@ class Flow:
 
     def _results(self, job: Job, addressed: Sequence[Addressed[Payload]]) -> list[Result]:
         results = [Result(job, item_id, payload, child) for child, item_id, payload in self._stored(addressed)]
-        if len(results) > 1:
-            numbers = Counter(result.child for result in results)
-            results = [result._replace(of=numbers[result.child]) for result in results]
+        if len(addressed) > 1:
+            results = numbered(results, addressed, is_choice=self.task.route != "all")
         job.unstored = len(results)
         job.result_bytes = sum([len(result.payload) for result in results])
         self._unstored_bytes += job.result_bytes

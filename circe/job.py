@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from circe.outputs import Given
+from circe.outputs import Addressed, Given
 from runtime.item import is_again
 from runtime.network import HOME
 from runtime.reference import Payload
@@ -67,4 +68,10 @@ class Result(NamedTuple):
     child: str = HOME
     """`home`, or the child with a queue of its own."""
     of: int = 1
-    """How many the child gets for this item."""
+    """How many the child gets for this item; where a route chooses among the children, how many they get together."""
+
+
+def numbered(results: list[Result], given: Sequence[Addressed[Payload]], *, is_choice: bool) -> list[Result]:
+    """Each with how many there are (`Result.of`)."""
+    numbers = Counter(each.child for each in given if each.payload is not None)
+    return [result._replace(of=numbers.total() if is_choice else numbers[result.child]) for result in results]

@@ -26,7 +26,10 @@ class Output(NamedTuple, Generic[T]):
     to: str | None = None
     """One child, or all of them."""
     returned: bool = True
-    """A returned value keeps the item's id; yielded and emitted ones are counted per child."""
+    """A returned value keeps the item's id when it is all that there is; otherwise outputs are counted per child.
+
+    Beside `x.1` none may be called `x`: a task further on would make an `x.1` of that, and two items would be one.
+    """
 
 
 class Addressed(NamedTuple, Generic[T]):
@@ -81,7 +84,7 @@ def heard_ids(item_id: str, outputs: Sequence[Output[T]], children: Sequence[str
     """The id of every output, as its child knows it (the first child, of one that goes to all)."""
     to_all, to_child, ids = 0, Counter[str](), []
     for output in outputs:
-        if output.returned or one_to_one:
+        if one_to_one or (len(outputs) == 1 and output.returned):
             ids.append(item_id)
             continue
         if output.to is None:
@@ -103,7 +106,7 @@ def _ids(item_id: str, outputs: Sequence[Output[T]], child: str, one_to_one: boo
             if found:
                 raise BranchError(f"a second output to {child}")
             found[item_id] = output.payload
-        elif output.returned:
+        elif output.returned and len(outputs) == 1:
             found[item_id] = output.payload
         else:
             count += 1

@@ -66,6 +66,20 @@ def test_every_output_reaches_every_child_it_was_for(given_out: list[Output]) ->
         assert [found.payload for found in addressed if found.child == child and found.payload is not None] == wanted
 
 
+@given(st.data())
+def test_however_tasks_give_on_what_they_get_no_two_outputs_have_one_id(data: st.DataObject) -> None:
+    ids = ["x"]
+    for _ in range(3):  # tasks of a pipeline
+        below: list[str] = []
+        for item_id in ids:
+            given_out = [Output(b"e", None, False)] * data.draw(st.integers(0, 2))
+            given_out += [Output(b"v")] * data.draw(st.booleans())
+            addressed = address(item_id, given_out, ("a",), one_to_one=False)
+            below += [found.item_id for found in addressed if found.payload is not None]
+        assert len(below) == len(set(below)), below
+        ids = below
+
+
 @given(st.text(), st.sampled_from(["round_robin", "by_key"]))
 def test_a_route_chooses_the_same_child_again(key: str, route: str) -> None:
     assert chosen(route, key, CHILDREN) == chosen(route, key, CHILDREN)

@@ -112,7 +112,7 @@ def styled(
         if HOME in graph.tasks[task].children:
             allowed.append("refused")
         if graph.enclosing_join(task) is None:
-            allowed += ["two", "flaky two"] if may_fails else ["two"]
+            allowed += ["two", "both"] + (["flaky two", "flaky both"] if may_fails else [])
         styles[task] = draw(st.sampled_from(allowed))
     return graph, styles
 

@@ -14,8 +14,9 @@ from circe.join import Join
 from circe.lineage import Lineage
 from circe.outbox import Outbox
 from circe.seen import Seen
-from runtime.graph import TaskGraph
+from runtime.graph import Task, TaskGraph
 from runtime.item import Part
+from runtime.network import HOME
 from tests.unit.circe import protocol_decisions
 from tests.unit.circe.protocol_walk import walk
 from tests.unit.circe.protocol_world import BreachError, Faults, World
@@ -99,6 +100,19 @@ def test_when_a_head_keeps_what_it_has_although_another_is_named_a_root_never_en
     monkeypatch.setattr(Head, "surrender", lambda self: [])
     crashes_only = Faults(crash=4, head_crash=2, lose=0, repeat=0, reconnect=0, redeliver=0)
     assert any("never ends" in breach for breach in walks(crashes_only, graph=two_diamonds()))
+
+
+GIVEN_BESIDE = ({"split": "flaky both"}, {"merge": "flaky both"}, {"split": "flaky both", "last": "flaky both"})
+
+
+def test_what_is_given_beside_a_returned_value_is_not_taken_for_stored() -> None:
+    assert list(walks(count=300, styles=GIVEN_BESIDE)) == []
+
+
+def test_of_what_a_route_spreads_a_part_is_not_taken_for_all() -> None:
+    split = Task(name="split", script="s.py", children=(HOME, "last"), route="by_key")
+    graph = TaskGraph({"split": split, "last": Task(name="last", script="s.py", children=(HOME,))}, ("split",))
+    assert list(walks(count=300, styles=({"split": "flaky spread"},), graph=graph)) == []
 
 
 FLAKY = ({"left": "flaky", "last": "flaky"}, {"split": "flaky", "merge": "flaky", "last": "two"}, {"last": "flaky two"})
