@@ -111,7 +111,14 @@ def _solve(
     chosen = mapper or (DEFAULT_MAPPER if about is None else about.app.mapper)
     wanted = objective or ("period" if about is None else about.objective)
     problem = Problem.from_form(form)
-    return registry.solve(problem, chosen, cast("Objective", wanted), options=options, clock=time.monotonic)
+    return registry.solve(
+        problem,
+        chosen,
+        cast("Objective", wanted),
+        options=options,
+        is_order_kept=about is None,
+        clock=time.monotonic,
+    )
 
 
 def _json(about: Known | None, result: MappingResult, what_if: list[str]) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def solve(
     objective: Objective = "period",
     *,
     options: MapperOptions = MapperOptions(),  # noqa: B008 - frozen
+    is_order_kept: bool = True,
     clock: Callable[[], float] | None = None,
 ) -> MappingResult:
     """Map, and predict what the mapping will do. A time limit in the options needs a clock."""
@@ -62,7 +63,8 @@ def solve(
         def is_late() -> bool:
             return clock() >= end_s
 
-    plan = mapper(problem, Asked(objective=objective, options=options, is_late=is_late))
+    asked = Asked(objective=objective, options=options, is_order_kept=is_order_kept, is_late=is_late)
+    plan = mapper(problem, asked)
     return judged(problem, algorithm, objective, plan)
 
 

@@ -31,6 +31,8 @@ class Asked:
 
     objective: Objective = "period"
     options: MapperOptions = field(default_factory=MapperOptions)
+    is_order_kept: bool = True
+    """Whether the schedule's order of tasks is part of the answer; a mapping that is put in force tells nodes alone."""
     is_late: Callable[[], bool] | None = None
     """Whether the time limit is over: the one thing that makes an answer depend on more than the problem."""
 

@@ -150,7 +150,12 @@ class MapperService:
 
     def _solve(self, app: App, stated: Stated) -> MappingResult:
         found = registry.solve(
-            stated.problem, app.mapper, _objective(app), options=app.mapper_options, clock=self._loop.time
+            stated.problem,
+            app.mapper,
+            _objective(app),
+            options=app.mapper_options,
+            is_order_kept=False,
+            clock=self._loop.time,
         )
         return _foretold(stated, found)
 

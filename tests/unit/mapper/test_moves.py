@@ -68,10 +68,13 @@ async def test_a_mapping_is_not_left_for_itself() -> None:
     ]
     bus = FailingBus()
     made = world(bus, app, [known.node("home", speed=20.0), known.node("node1", speed=20.0)], executions, 1.0)
-    found = registry.solve(made._state(app).problem, "auto", "makespan")
+    problem = made._state(app).problem
+    found = registry.solve(problem, "auto", "makespan")
+    assert registry.again(problem, found).makespan_s > 1.2 * found.makespan_s
     assert await made._map(app) == ""
     put = bus.records.pop(SUBJECT)
-    assert put.makespan_s is not None and put.makespan_s > 1.2 * found.makespan_s
+    others = [registry.again(problem, registry.solve(problem, name, "makespan")) for name in ("heft", "peft", "cpop")]
+    assert put.makespan_s is not None and put.makespan_s <= min(other.makespan_s for other in others)
     await look_again(made, app)
     assert SUBJECT not in bus.records
 
