@@ -110,7 +110,7 @@ def preparing(picture: Picture, app: App, node_count: int, *, measures: bool) ->
     if picture.mapping is None and measures:
         profiled = len({task for (task, _), found in picture.executions.items() if found.digest == app.digest})
         links = sum(1 for row in picture.links.values() for link in row.links.values() if link.samples)
-        message = picture.mapper_message()
+        message = picture.mapper_message(app)
         text = f"profiling: {profiled}/{tasks} tasks, {links}/{node_count * (node_count - 1)} links"
         return "profiling", f"{text}; {message}" if message else text
     ready = picture.ready(app)

@@ -30,6 +30,6 @@ async def remap(bus: Bus, name: str, timeout_s: float) -> App:
             async with asyncio.timeout(timeout_s):
                 await watch.until(lambda now: now.mapping is not None and now.epoch > before)
         except TimeoutError:
-            said = picture.mapper_message() or "the mapper said nothing"
+            said = picture.mapper_message(app) or "the mapper said nothing"
             raise JupiterError(f"{name} has no new mapping after {timeout_s:g} s: {said}") from None
     return app

@@ -86,10 +86,10 @@ def state(picture: Picture, app: App) -> str:
     if picture.mapping_fault:
         return f"not obeyed: {picture.mapping_fault}"
     if picture.mapping is None:
-        return picture.mapper_message() or "waiting for a mapping"
+        return picture.mapper_message(app) or "waiting for a mapping"
     fault = mapping_fault(app, picture.mapping)
     if fault is not None:
-        return picture.mapper_message() or f"not obeyed: {fault}"
+        return picture.mapper_message(app) or f"not obeyed: {fault}"
     ready = picture.ready(app)
     missing = [_place(picture, task) for task in app.graph.tasks if task not in ready]
     if missing:

@@ -160,7 +160,7 @@ def hopeless(picture: Picture, app: App) -> str:
         found = [beat for beat in failures if beat.task == task and not beat.incarnation.startswith(PROFILER)]
         if task not in ready and len(found) >= FAILURES_AT_MOST:
             return f"task {task} cannot start on {found[-1].node}: {found[-1].message}"
-    message = picture.mapper_message()
+    message = picture.mapper_message(app)
     if not message.startswith(CANNOT_MAP):
         return ""
     return f"application {app.name} cannot be mapped: {_unmeasured(picture, app) or message[len(CANNOT_MAP) :]}"

@@ -50,16 +50,17 @@ class Picture:
         gateway = None if self.edges is None else self.edges.gateway
         return None if gateway is None else self.beats.get(gateway)
 
-    def mapper_message(self) -> str:
-        """What the mapper waits for, in its own words."""
-        return self._message(subjects.MAPPER)
+    def mapper_message(self, app: App) -> str:
+        """What the mapper waits for, in its own words; what it said of another version does not count."""
+        return self._message(subjects.MAPPER, app.digest)
 
     def dispatcher_message(self) -> str:
         """What the dispatcher waits for or refuses, in its own words."""
         return self._message(subjects.DISPATCHER)
 
-    def _message(self, task: str) -> str:
-        return next((beat.message for beat in self.beats.values() if beat.task == task), "")
+    def _message(self, task: str, digest: str | None = None) -> str:
+        said = [beat for beat in self.beats.values() if beat.task == task and digest in (None, beat.digest)]
+        return said[0].message if said else ""
 
     def ready(self, app: App) -> list[str]:
         """The tasks that items are sent to, in this version."""
