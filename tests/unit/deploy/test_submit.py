@@ -96,7 +96,13 @@ def test_a_task_that_never_starts_is_not_waited_for() -> None:
 def test_what_the_mapper_said_of_the_version_before_does_not_end_a_submit() -> None:
     app, picture = prepare(EXAMPLE).app, Picture("example")
     picture.beats["mapper-1"] = Beat(
-        app="example", task="mapper", incarnation="mapper-1", node="home", digest="older", message="cannot map: no x"
+        app="example",
+        task="mapper",
+        incarnation="mapper-1",
+        node="home",
+        state="waiting",
+        digest="older",
+        message="cannot map: no x",
     )
     assert hopeless(picture, app) == ""
     assert "no x" in hopeless(picture, app.with_digest("older"))
