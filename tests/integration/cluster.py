@@ -18,7 +18,8 @@ from pathlib import Path
 from runtime import app_config, bundle, children, codec, credentials, subjects
 from runtime.app import App
 from runtime.bus import Bus, connect
-from runtime.message import Message, Outgoing, Record
+from runtime.bus_errors import StoreTimeout
+from runtime.message import Message, Outgoing, PubAck, Record
 from runtime.records import GONE, Beat, EdgeRecord
 from runtime.server import EmbeddedServer
 from tests.waiting import DEADLINE_S, until
@@ -149,19 +150,26 @@ class Cluster:
 
     async def send(self, app: App, payloads: Sequence[bytes], sender: str = "test") -> None:
         """Store inputs, pipelined; raises when one was not taken."""
-        pending: set[asyncio.Future[object]] = set()
+        pending: set[asyncio.Task[None]] = set()
         subject = subjects.ingress(app.name)
         for start in range(0, len(payloads), 100):
             batch = [
                 Outgoing(subject, payload, {"Nats-Msg-Id": f"{sender} {start + index}"})
                 for index, payload in enumerate(payloads[start : start + 100])
             ]
-            pending.update(self.bus.store_many(batch, 30.0))
+            stores = zip(batch, self.bus.store_many(batch, 30.0), strict=True)
+            pending.update(asyncio.create_task(self._taken(message, future)) for message, future in stores)
             while len(pending) > SEND_WINDOW:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for each in done:
                     each.result()
         await asyncio.gather(*pending)
+
+    async def _taken(self, message: Outgoing, future: asyncio.Future[PubAck]) -> None:
+        try:
+            await future
+        except StoreTimeout:  # a connection that was lost: as any producer, with the same id
+            await self.bus.store_until(message.subject, message.payload, message.headers, deadline_s=60.0)
 
 
 class Results:
