@@ -36,24 +36,24 @@ class Step(NamedTuple):
     places: tuple[Place, ...]
     stores: tuple[Store, ...]
     is_choice: bool
-    """One of them gets it (`route`), and otherwise all."""
+    """One of them gets it (`route`), and otherwise all; as if all did where several may under the item's own id."""
 
 
-def course(graph: TaskGraph, *items: Place) -> dict[Place, Step]:
+def course(graph: TaskGraph, *items: Place, spared: bool = False) -> dict[Place, Step]:
     """By place, from the items on: only what would not be without them, so not a join that does with its other
-    parents."""
-    ids = _ids(graph, items)
+    parents; with `spared` also that, since those may have dropped the item."""
+    ids = _ids(graph, items, spared=spared)
     return {
         Place(found, each): _step(graph, ids, found, each) for found, found_ids in ids.items() for each in found_ids
     }
 
 
-def _ids(graph: TaskGraph, items: Sequence[Place]) -> dict[str, tuple[str, ...]]:
+def _ids(graph: TaskGraph, items: Sequence[Place], *, spared: bool) -> dict[str, tuple[str, ...]]:
     own = {place.task: tuple(item_id for task, item_id in items if task == place.task) for place in items}
     ids: dict[str, tuple[str, ...]] = {}
     for found in graph.segment(*own):
         given = [(parent, each) for parent in graph.parents(found) for each in ids.get(parent, ())]
-        if found in graph.queues or not _needs(graph, found, len({parent for parent, _ in given})):
+        if found in graph.queues or not (spared or _needs(graph, found, len({parent for parent, _ in given}))):
             given = []
         below = (_id_at(graph, found, parent, each) for parent, each in given)
         if found_ids := tuple(dict.fromkeys((*own.get(found, ()), *below))):
@@ -79,7 +79,8 @@ def _id_at(graph: TaskGraph, task: str, parent: str, item_id: str) -> str:
 def _step(graph: TaskGraph, ids: dict[str, tuple[str, ...]], task: str, item_id: str) -> Step:
     children = graph.tasks[task].children
     places = [Place(child, _id_at(graph, child, task, item_id)) for child in children if child in ids]
-    return Step(tuple(places), tuple(_stores(graph, task, item_id)), graph.tasks[task].route != "all")
+    is_choice = graph.tasks[task].route != "all" and graph.enclosing_join(task) is None
+    return Step(tuple(places), tuple(_stores(graph, task, item_id)), is_choice)
 
 
 def _stores(graph: TaskGraph, task: str, item_id: str) -> Iterator[Store]:

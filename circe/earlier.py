@@ -29,7 +29,7 @@ class Earlier:
     async def has_ended(self, job: Job) -> bool:
         """Whether all that comes of the job's item is stored, as results or as dead letters further on."""
         own = Place(self._task, job.item_id)
-        steps = course(self._graph, own)
+        steps = course(self._graph, own, spared=True)
         ended: dict[Place, bool] = {}
         for place, step in reversed(steps.items()):  # what lies below is known first
             if place != own and await self._has_letter(job, place):

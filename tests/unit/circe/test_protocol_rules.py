@@ -115,6 +115,33 @@ def test_of_what_a_route_spreads_a_part_is_not_taken_for_all() -> None:
     assert list(walks(count=300, styles=({"split": "flaky spread"},), graph=graph)) == []
 
 
+def task(name: str, *children: str, **more: Any) -> Task:
+    return Task(name=name, script="s.py", children=children, **more)
+
+
+def between(join: str | int, *branches: Task) -> TaskGraph:
+    """Branches between a fork and a join."""
+    given = {child for each in branches for child in each.children}
+    split = task("split", *(each.name for each in branches if each.name not in given))
+    tasks = [split, *branches, task("merge", HOME, join=join)]
+    return TaskGraph({each.name: each for each in tasks}, ("split",))
+
+
+@pytest.mark.parametrize(("join", "others"), [("any", 1), (2, 2)])
+def test_of_a_join_that_can_do_without_the_item_what_others_dropped_is_not_taken_for_given(
+    join: str | int, others: int
+) -> None:
+    dropping = [task(name, "merge") for name in ("u", "v")[:others]]
+    graph = between(join, task("t", "merge", HOME), *dropping)
+    assert list(walks(count=200, styles=({"t": "flaky", "u": "filter"},), graph=graph)) == []
+
+
+def test_between_a_fork_and_its_join_one_child_of_a_route_is_not_taken_for_all() -> None:
+    left, right = task("left", "up", "down", route="by_key"), task("right", "merge")
+    graph = between("any", left, right, *(task(name, "merge", HOME) for name in ("up", "down")))
+    assert list(walks(count=400, styles=({"left": "flaky spread"},), graph=graph)) == []
+
+
 FLAKY = ({"left": "flaky", "last": "flaky"}, {"split": "flaky", "merge": "flaky", "last": "two"}, {"last": "flaky two"})
 
 
