@@ -105,9 +105,7 @@ class Endings:
 
     async def _bury(self, job: Job, failed: Failed) -> None:
         await self._until_first(job)
-        if job.has_rivals:
-            await asyncio.sleep(REST_S)
-        asked = 0
+        asked, has_rested = 0, False
         while not job.is_over:
             known = await ask(self._bus, self._app, job.head, job.root)
             asked += 1
@@ -116,6 +114,10 @@ class Endings:
                 continue
             if known is not None and known.is_newer_than(job.attempt):
                 break
+            if job.has_rivals and not has_rested:  # only the attempt that counts: there may be many before it
+                has_rested = True
+                await asyncio.sleep(REST_S)
+                continue
             ended = await self._known(job, self._has_ended) if job.has_rivals else False
             if ended is None:
                 break
