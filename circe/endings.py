@@ -35,8 +35,6 @@ REST_S = 2.0
 from the head that they are old, and look for its letter before they give anything."""
 LOOK_S = 0.05
 PAUSE_S = 1.0
-ASKS = 10
-"""A head that is away for longer will not come back; another has the queue, and ends what is of this one."""
 
 
 class Failed(NamedTuple):
@@ -105,14 +103,13 @@ class Endings:
 
     async def _bury(self, job: Job, failed: Failed) -> None:
         await self._until_first(job)
-        asked, has_rested = 0, False
+        has_rested = False
         while not job.is_over:
             known = await ask(self._bus, self._app, job.head, job.root)
-            asked += 1
-            if known is None and asked < ASKS:
+            if known is None:  # once it is back, or another has its queue, this attempt may count no more
                 await asyncio.sleep(PAUSE_S)
                 continue
-            if known is not None and known.is_newer_than(job.attempt):
+            if known.is_newer_than(job.attempt):
                 break
             if job.has_rivals and not has_rested:  # only the attempt that counts: there may be many before it
                 has_rested = True
@@ -124,7 +121,7 @@ class Endings:
             if ended:
                 self._on_ended(job)
                 return
-            if await self._store(job, failed, known and known.origin):
+            if await self._store(job, failed, known.origin):
                 self._on_buried(job)
                 return
         self._on_superseded(job)
@@ -143,10 +140,12 @@ class Endings:
         """The answer, however long it takes; None once nobody waits for the job any more."""
         while not job.is_over:
             try:
-                return await look(job)
+                found = await look(job)
             except BusFault as error:
                 logger.warning("what became of %s before is not known yet: %s", job.item_id, error)
-            await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(PAUSE_S)
+            else:
+                return None if job.is_over else found
         return None
 
     async def _store(self, job: Job, failed: Failed, origin: Origin | None) -> bool:
