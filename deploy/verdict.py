@@ -88,7 +88,7 @@ class Row:
     counts: Counter[str] = field(default_factory=Counter)
     """Of each breach."""
     repeats: int = 0
-    """Inputs stored twice whose second copy was refused: as it should be."""
+    """Ends of a second copy of an input that was stored twice, where the first has ended: as it should be."""
 
 
 @dataclass(slots=True)
@@ -119,6 +119,8 @@ class Ends:
     results: dict[End, tuple[int, int]] = field(default_factory=dict)
     """Digest, and the sequence of its input."""
     dead: dict[End, str] = field(default_factory=dict)
+    dead_roots: dict[End, int] = field(default_factory=dict)
+    """The sequence of the input of each dead letter."""
     doubled: list[str] = field(default_factory=list)
     repeats: int = 0
 
@@ -131,10 +133,18 @@ class Ends:
         for letter in letters:
             if letter.error.startswith(ALREADY_USED) and letter.root not in roots:
                 self.repeats += 1
-            elif end in self.dead:
+            elif end not in self.dead:
+                self.dead[end], self.dead_roots[end] = letter.error, letter.root
+            elif self.dead_roots[end] == letter.root:
                 self.doubled.append(f"dead letter {letter.task}/{letter.item_id}")
             else:
-                self.dead[end] = letter.error
+                self.repeats += 1
+
+    def beside(self, letter: End) -> set[End]:
+        """Where else the same copy of the input ended, if it was stored twice."""
+        root = self.dead_roots[letter]
+        results = {end for end, (_, each) in self.results.items() if each == root}
+        return results | {end for end, each in self.dead_roots.items() if each == root and end != letter}
 
 
 def breaches(
@@ -148,7 +158,8 @@ def breaches(
     if failing is not None:
         allowed = [end for end in buried if end[0] in failing.tasks]
         buried = [end for end in buried if end not in allowed]
-        both = sorted({*both, *(end for end in allowed if failing.is_needless(end, wanted, found))})
+        needless = [end for end in allowed if failing.is_needless(end, wanted, found)]
+        both = sorted({*both, *needless} - ({*allowed} - {*needless}))
         missing = sorted(set(missing) - failing.may_cover(found.dead, missing))
     wrong = sorted(found.results.keys() - shape.results.keys())
     for name in found.doubled:
@@ -180,7 +191,7 @@ class Failing:
 
     def is_needless(self, letter: End, wanted: Set[End], found: Ends) -> bool:
         """Whether nothing is missing of what it stands for: the item has ended twice."""
-        there = found.results.keys() | (found.dead.keys() - {letter})
+        there = found.beside(letter)
         covered = _below(self._graph, [letter], wanted)
         return bool(covered) and covered <= there
 

@@ -274,3 +274,16 @@ def test_what_needs_one_of_two_is_missing_rightly_when_both_are_dead() -> None:
     inputs.letter(0, "left")
     inputs.letter(0, "right")
     assert failing(inputs) == {}
+
+
+def test_what_another_copy_of_the_input_came_to_is_no_second_end() -> None:
+    inputs = Inputs()
+    inputs.end_all(but=(0, "fan"))
+    inputs.letter(0, "merge")
+    for suffix, digest in (("1", 11), ("2", 22)):
+        inputs.result(0, "fan", suffix, digest, root=40)
+    assert failing(inputs) == {}
+    inputs.letter(0, "merge", root=40)  # where two copies failed there are two letters
+    assert failing(inputs) == {}
+    inputs.letter(0, "left", root=40)
+    assert failing(inputs) == {"ended_twice": 1}
