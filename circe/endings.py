@@ -26,7 +26,7 @@ from circe.sorting import Member
 from runtime import subjects
 from runtime.app import App
 from runtime.bus import Bus
-from runtime.bus_errors import BusFault
+from runtime.bus_errors import BusClosed, BusFault
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,8 @@ class Endings:
         self._on_buried = on_buried
         self._on_ended = on_ended
         self._on_superseded = on_superseded
+        self.fault = ""
+        """Why a job has no end here and never will, which nobody foresaw: its head sends it again once we are gone."""
         self._burial = Burial(bus)
         self._background: set[asyncio.Task[None]] = set()
 
@@ -89,7 +91,14 @@ class Endings:
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._decided)
+
+    def _decided(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, BusClosed):  # then everything ends
+            logger.error("how an item ends cannot be decided", exc_info=error)
+            self.fault = f"how an item ends cannot be decided ({type(error).__name__}: {error}): ending"
 
     async def _give(self, job: Job, give: Callable[[], None]) -> None:
         await self._until_first(job)

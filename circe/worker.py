@@ -310,9 +310,9 @@ class Worker:
     # ---- beats and the end
 
     def beat(self) -> None:
-        """Say what is held. Raises JupiterError when the application is another one."""
-        if self._fault:
-            raise JupiterError(self._fault)
+        """Say what is held. Raises JupiterError when the application is another one, or an item here has no end."""
+        if fault := self._fault or self._endings.fault:
+            raise JupiterError(fault)
         holds, waits, probes = self.flow.beat()
         self._carry_out(probes)
         if self.reader is not None:

@@ -128,3 +128,15 @@ async def test_a_server_that_is_away_is_asked_again() -> None:
     kit.server.on_look = fail
     kit.endings.give(job(2), lambda: kit.ends.append("given"))
     assert await kit.until_ended() == ["given"]
+
+
+async def test_what_nobody_foresaw_is_told_so_that_the_process_ends() -> None:
+    """Otherwise the job would be listed as held for ever, and its input never sent again."""
+    kit = Kit()
+    kit.server.on_look = lambda: (_ for _ in ()).throw(ZeroDivisionError("nobody foresaw this"))
+    kit.endings.give(job(2), lambda: kit.ends.append("given"))
+    async with asyncio.timeout(60.0):
+        while not kit.endings.fault:
+            await asyncio.sleep(0)
+    assert "ZeroDivisionError: nobody foresaw this" in kit.endings.fault
+    assert kit.ends == []
